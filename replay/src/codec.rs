@@ -1,0 +1,108 @@
+//! Records: how an envelope becomes bytes and comes back, now and in ten years.
+//!
+//! `kind: u16 LE · schema: u8 · header (bincode) · body (bincode)`. Integers are variable-length (measured on the design's
+//! machine: 167 B instead of 198 B an event for 8 ns more). The size limit keeps a damaged length from asking for memory.
+//! An older schema of a kind is read into its own frozen struct and lifted with `From`; there is one schema so far.
+
+use crate::envelope::{Actor, Envelope, RequestKey};
+use crate::event::Event;
+use crate::ids::{Seq, Timestamp};
+use crate::limits::RECORD_BYTES_MAX;
+use bincode::Options;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// A record that can not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a newer release.
+    #[error("event kind {kind} with schema {schema} is not known to this release: open the log with the release that wrote it, or a newer one")]
+    Unknown {
+        /// Number of the kind.
+        kind: u16,
+        /// Number of the schema.
+        schema: u8,
+    },
+    /// Not a record.
+    #[error("a record of {bytes} bytes can not be decoded ({detail}): verify the log")]
+    Damaged {
+        /// Length of the record.
+        bytes: usize,
+        /// What the decoder said.
+        detail: String,
+    },
+}
+
+/// What stands before the body. Derived fields (hashes) are not stored.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    seq: Seq,
+    at: Timestamp,
+    actor: Actor,
+    cause: Seq,
+    run_seq: u64,
+    request: Option<RequestKey>,
+}
+
+fn options() -> impl Options {
+    bincode::DefaultOptions::new().with_limit(RECORD_BYTES_MAX)
+}
+
+pub(crate) fn write<T: Serialize>(value: &T, out: &mut Vec<u8>) -> bincode::Result<()> {
+    options().serialize_into(out, value)
+}
+
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    options().deserialize(bytes).map_err(|error| damaged(bytes, &error.to_string()))
+}
+
+fn damaged(bytes: &[u8], detail: &str) -> DecodeError {
+    DecodeError::Damaged { bytes: bytes.len(), detail: detail.to_owned() }
+}
+
+/// Appends the record of `envelope` to `out`.
+///
+/// # Errors
+/// When the record is over [`RECORD_BYTES_MAX`]; `out` is then as it was.
+pub fn encode(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    let start = out.len();
+    let header = Header {
+        seq: envelope.seq,
+        at: envelope.at,
+        actor: envelope.actor,
+        cause: envelope.cause,
+        run_seq: envelope.run_seq,
+        request: envelope.request.clone(),
+    };
+    out.extend_from_slice(&envelope.event.kind().to_le_bytes());
+    out.push(envelope.event.schema());
+    let written = write(&header, out).and_then(|()| envelope.event.write_body(out));
+    written.map_err(|error| {
+        out.truncate(start);
+        damaged(&[], &error.to_string())
+    })
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// When the bytes are not a record, or are one of a newer release.
+pub fn decode(record: &[u8]) -> Result<Envelope, DecodeError> {
+    let Some((&[low, high, schema], mut rest)) = record.split_first_chunk::<3>() else {
+        return Err(damaged(record, "shorter than its kind"));
+    };
+    let kind = u16::from_le_bytes([low, high]);
+    let header: Header = options()
+        .allow_trailing_bytes()
+        .deserialize_from(&mut rest)
+        .map_err(|error| damaged(record, &error.to_string()))?;
+    let Header { seq, at, actor, cause, run_seq, request } = header;
+    let event = Event::read_body(kind, schema, rest)?;
+    Ok(Envelope { seq, at, actor, cause, run_seq, request, event })
+}
+
+/// The kind of a record, without reading the rest.
+#[must_use]
+pub fn kind_of(record: &[u8]) -> Option<u16> {
+    record.first_chunk::<2>().map(|bytes| u16::from_le_bytes(*bytes))
+}

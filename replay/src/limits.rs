@@ -1,0 +1,55 @@
+//! Every limit of the core, in one place: a number, its unit and its reason. A refusal that meets one names it.
+
+/// Characters in a name, a capability, an agent's id or a memory key. Long enough for a path, short enough for a log line.
+pub const NAME_CHARS_MAX: usize = 512;
+/// Characters in a free text such as a reason or an error message; what is longer is cut.
+pub const TEXT_CHARS_MAX: usize = 8_192;
+/// Capabilities of one agent or required by one task.
+pub const CAPABILITIES_MAX: usize = 64;
+/// Slots of one agent.
+pub const SLOTS_MAX: u32 = 65_536;
+/// Agents known at a time, lost ones included.
+pub const AGENTS_MAX: usize = 100_000;
+/// Lost agents that stay in the views; older ones are forgotten (their history stays in the log).
+pub const LOST_AGENTS_MAX: usize = 1_000;
+/// Tasks that have not ended, over all pipelines: bounds memory (about 0.5 KiB a task).
+pub const LIVE_TASKS_MAX: usize = 5_000_000;
+/// Dependencies of one task.
+pub const DEPENDENCIES_MAX: usize = 100_000;
+/// Pipelines that have not been deleted and are not yet history.
+pub const PIPELINES_MAX: usize = 100_000;
+/// Distinct (capabilities, resources, strategy kind) among the tasks that have not ended: the scheduler's cost rests on it.
+pub const CLASSES_MAX: usize = 4_096;
+/// Distance of a priority from 0, so that ageing bounds every wait.
+pub const PRIORITY_MAX: i32 = 1_000;
+/// Retries of one task.
+pub const RETRIES_MAX: u32 = 1_000;
+/// Entries of a retry policy's list of failures that are not retried.
+pub const NOT_ON_MAX: usize = 64;
+/// Memory keys.
+pub const MEMORY_KEYS_MAX: usize = 100_000;
+/// Entries of the error register; the oldest leaves first.
+pub const ERRORS_MAX: usize = 10_000;
+/// Models with reported metrics.
+pub const MODELS_MAX: usize = 10_000;
+/// Reports kept for each model, newest last; older ones stay in the log.
+pub const MODEL_REPORTS_MAX: usize = 1_024;
+/// Request ids remembered for repeated requests (law 11).
+pub const REQUESTS_MAX: usize = 100_000;
+/// How long a request id is remembered, in milliseconds (law 11).
+pub const REQUEST_MEMORY_MS: u64 = 600_000;
+/// Refusals recorded singly for one actor and time bucket; further ones are counted.
+pub const REFUSALS_PER_BUCKET: u32 = 20;
+/// Length of a bucket of observed operations and refusals, in milliseconds.
+pub const BUCKET_MS: u64 = 60_000;
+/// Payload bytes that are kept inside the state; a longer payload is a reference into the log.
+pub const INLINE_BYTES_MAX: usize = 512;
+/// How much earlier one step of priority brings a task, in microseconds. A task waits at most the difference of priorities
+/// times this behind tasks that became ready after it.
+pub const AGEING_US: i64 = 10_000_000;
+/// Ready tasks of an adaptive pipeline above which it turns to priorities.
+pub const ADAPTIVE_READY_HIGH: u32 = 10;
+/// Ready tasks of an adaptive pipeline below which it turns back to parallel: the hysteresis.
+pub const ADAPTIVE_READY_LOW: u32 = 5;
+/// Bytes of one encoded record; a larger length in a record is damage, not data.
+pub const RECORD_BYTES_MAX: u64 = 64 << 20;
