@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Written by a newer release.
-    #[error("event kind {kind} with schema {schema} is not known to this release: open the log with the release that wrote it, or a newer one")]
+    #[error(
+        "event kind {kind} with schema {schema} is not known to this release: open the log with the release that wrote it, or a newer one"
+    )]
     Unknown {
         /// Number of the kind.
         kind: u16,
@@ -105,4 +107,24 @@ pub fn decode(record: &[u8]) -> Result<Envelope, DecodeError> {
 #[must_use]
 pub fn kind_of(record: &[u8]) -> Option<u16> {
     record.first_chunk::<2>().map(|bytes| u16::from_le_bytes(*bytes))
+}
+
+/// Form of a snapshot; another form is not read but replaced from the log.
+const SNAPSHOT_FORM: u16 = 1;
+
+pub(crate) fn write_snapshot<T: Serialize>(state: &T, mut out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    out.write_all(&SNAPSHOT_FORM.to_le_bytes())?;
+    bincode::DefaultOptions::new().serialize_into(&mut out, state).map_err(std::io::Error::other)
+}
+
+pub(crate) fn read_snapshot<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let Some((form, rest)) = bytes.split_first_chunk::<2>() else {
+        return Err(damaged(bytes, "shorter than its form"));
+    };
+    if u16::from_le_bytes(*form) != SNAPSHOT_FORM {
+        return Err(damaged(bytes, "a snapshot of another release"));
+    }
+    // No length inside can be larger than the whole: the limit keeps a damaged one from asking for memory.
+    let options = bincode::DefaultOptions::new().with_limit(rest.len() as u64);
+    options.deserialize(rest).map_err(|error| damaged(bytes, &error.to_string()))
 }

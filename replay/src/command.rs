@@ -183,6 +183,12 @@ pub enum Command {
         task: TaskId,
     },
 
+    /// The agent that holds the live attempt of this task is lost.
+    ExpireLease {
+        /// Which.
+        task: TaskId,
+    },
+
     /// `agent/register`.
     RegisterAgent {
         /// Its identity.

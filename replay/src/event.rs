@@ -155,10 +155,10 @@ impl Event {
             Self::TaskAssigned(e) => Subject { agent: Some(&e.agent), ..task(&e.task) },
             Self::TaskStarted(e) => task(&e.task),
             Self::TaskCompleted(e) => task(&e.task),
-            Self::TaskFailed(e) => task(&e.task),
-            Self::TaskRequeued(e) => task(&e.task),
+            Self::TaskFailed(e) => Subject { agent: Some(&e.agent), ..task(&e.task) },
+            Self::TaskRequeued(e) => Subject { agent: Some(&e.agent), ..task(&e.task) },
             Self::TaskReleased(e) => task(&e.task),
-            Self::TaskCancelled(e) => task(&e.task),
+            Self::TaskCancelled(e) => Subject { agent: e.agent.as_ref(), ..task(&e.task) },
             Self::AgentRegistered(e) => agent(&e.agent),
             Self::AgentDisconnected(e) => agent(&e.agent),
             Self::AgentLost(e) => agent(&e.agent),
@@ -464,6 +464,8 @@ pub enum AfterFailure {
 pub struct TaskFailed {
     /// Which task.
     pub task: TaskId,
+    /// The agent that held the attempt.
+    pub agent: AgentId,
     /// Which attempt.
     pub attempt: u32,
     /// What ended it.
@@ -492,6 +494,8 @@ pub enum RequeueReason {
 pub struct TaskRequeued {
     /// Which task.
     pub task: TaskId,
+    /// The agent that held the attempt.
+    pub agent: AgentId,
     /// The attempt that ended.
     pub attempt: u32,
     /// Why.
@@ -526,6 +530,8 @@ pub enum CancelReason {
 pub struct TaskCancelled {
     /// Which.
     pub task: TaskId,
+    /// The agent that held an attempt and has to let go of it.
+    pub agent: Option<AgentId>,
     /// Why.
     pub reason: CancelReason,
     /// The reason for a person.

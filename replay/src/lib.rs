@@ -4,22 +4,32 @@
 //! ([`apply`]), one scheduler ([`plan`]). Living, replaying and auditing run the same [`apply`]; they differ only in where the
 //! events come from. So nothing in this crate may know a clock, a socket, a disk, a thread or a random source.
 
+mod apply;
 pub mod codec;
 mod command;
+mod decide;
 mod envelope;
 pub mod event;
 mod ids;
 pub mod limits;
+mod plan;
+mod queue;
 mod refusal;
+mod slab;
 pub mod spec;
+pub mod state;
 mod status;
 mod text;
 
+pub use apply::{Illegal, apply};
 pub use command::{Command, Failure, NewTask, Observation};
+pub use decide::decide;
 pub use envelope::{Actor, Envelope, RequestKey, Stamp};
 pub use event::Event;
 pub use ids::{AgentId, ConnectionNo, ErrorId, PipelineId, Seq, TaskId, Timestamp};
+pub use plan::{plan, wake_at};
 pub use refusal::Refusal;
+pub use state::State;
 pub use status::{
     IllegalStep, PipelineStatus, PipelineStep, TaskStatus, TaskStep, next_pipeline_status, next_task_status,
 };

@@ -148,8 +148,7 @@ pub enum PipelineStatus {
 
 impl PipelineStatus {
     /// All of them, for parsers.
-    pub const ALL: [Self; 6] =
-        [Self::Idle, Self::Running, Self::Paused, Self::Stopping, Self::Completed, Self::Failed];
+    pub const ALL: [Self; 6] = [Self::Idle, Self::Running, Self::Paused, Self::Stopping, Self::Completed, Self::Failed];
 
     /// The word on the wire.
     #[must_use]

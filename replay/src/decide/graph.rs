@@ -1,0 +1,146 @@
+//! Dependencies: names and ids to tasks, and no circles.
+
+use crate::command::NewTask;
+use crate::ids::TaskId;
+use crate::limits::DEPENDENCIES_MAX;
+use crate::refusal::Refusal;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// What a name stands for.
+enum Named {
+    One(TaskId),
+    Many,
+}
+
+/// Resolves what each new task depends on. `known` are tasks that exist already, by name; `exists` says whether an id is one of
+/// them. The order of the result is that of `tasks`.
+///
+/// # Errors
+/// When a dependency is not known or not clear, or when tasks wait for each other in a circle, which is named.
+pub(super) fn resolve<'a>(
+    tasks: &'a [NewTask],
+    known: impl Iterator<Item = (&'a str, TaskId)>,
+    exists: impl Fn(TaskId) -> bool,
+) -> Result<Vec<Vec<TaskId>>, Refusal> {
+    let new: BTreeMap<TaskId, usize> = tasks.iter().enumerate().map(|(n, task)| (task.task, n)).collect();
+    let mut names: BTreeMap<&str, Named> = BTreeMap::new();
+    if tasks.iter().any(|task| !task.depends_on.is_empty()) {
+        let all = known.chain(tasks.iter().map(|task| (task.name.as_str(), task.task)));
+        for (name, id) in all {
+            names.entry(name).and_modify(|named| *named = Named::Many).or_insert(Named::One(id));
+        }
+    }
+    let mut edges = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let count = task.depends_on.len();
+        if count > DEPENDENCIES_MAX {
+            return Err(Refusal::InvalidParams(format!(
+                "task '{}' has {count} dependencies; the limit DEPENDENCIES_MAX is {DEPENDENCIES_MAX}",
+                task.name
+            )));
+        }
+        let mut upstream = Vec::with_capacity(count);
+        for wanted in &task.depends_on {
+            let id = match names.get(wanted.as_str()) {
+                Some(Named::One(id)) => *id,
+                Some(Named::Many) => {
+                    return Err(Refusal::InvalidParams(format!(
+                        "task '{}' depends on '{wanted}', which names several tasks; give them different names or use an id",
+                        task.name
+                    )));
+                }
+                None => by_id(wanted, |id| new.contains_key(&id) || exists(id)).ok_or_else(|| {
+                    Refusal::InvalidParams(format!(
+                        "task '{}' depends on '{wanted}', which is not a task here; correct the name or add the task",
+                        task.name
+                    ))
+                })?,
+            };
+            if !upstream.contains(&id) {
+                upstream.push(id);
+            }
+        }
+        edges.push(upstream);
+    }
+    match circle(&edges, &new) {
+        None => Ok(edges),
+        Some(circle) => {
+            let names: Vec<&str> = circle.iter().map(|n| tasks[*n].name.as_str()).collect();
+            Err(Refusal::InvalidParams(format!(
+                "the tasks wait for each other in a circle: {}; remove one of these dependencies",
+                names.join(" → ")
+            )))
+        }
+    }
+}
+
+fn by_id(text: &str, exists: impl Fn(TaskId) -> bool) -> Option<TaskId> {
+    let id = TaskId(Uuid::try_parse(text).ok()?);
+    exists(id).then_some(id)
+}
+
+/// A circle, as the numbers of its tasks, the first again at the end; found without recursion, so that a long chain is no danger.
+fn circle(edges: &[Vec<TaskId>], new: &BTreeMap<TaskId, usize>) -> Option<Vec<usize>> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        OnPath,
+        Done,
+    }
+    let mut marks = vec![Mark::New; edges.len()];
+    for start in 0..edges.len() {
+        if marks[start] != Mark::New {
+            continue;
+        }
+        // The path walked so far, each with the number of its edges already followed.
+        let mut path = vec![(start, 0)];
+        marks[start] = Mark::OnPath;
+        while let Some((at, followed)) = path.last_mut() {
+            let next = edges[*at].get(*followed).map(|id| new.get(id).copied());
+            *followed += 1;
+            match next {
+                None => {
+                    marks[*at] = Mark::Done;
+                    path.pop();
+                }
+                Some(Some(next)) if marks[next] == Mark::OnPath => {
+                    let from = path.iter().position(|(n, _)| *n == next).unwrap_or(0);
+                    return Some(path[from..].iter().map(|(n, _)| *n).chain([next]).collect());
+                }
+                Some(Some(next)) if marks[next] == Mark::New => {
+                    marks[next] = Mark::OnPath;
+                    path.push((next, 0));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    None
+}
+
+/// The tasks in an order in which each comes after what it depends on; otherwise as given.
+pub(super) fn in_order(tasks: &[NewTask], edges: &[Vec<TaskId>]) -> Vec<usize> {
+    let new: BTreeMap<TaskId, usize> = tasks.iter().enumerate().map(|(n, task)| (task.task, n)).collect();
+    let mut placed = vec![false; tasks.len()];
+    let mut order = Vec::with_capacity(tasks.len());
+    for start in 0..tasks.len() {
+        let mut path = vec![start];
+        while let Some(&at) = path.last() {
+            if placed[at] {
+                path.pop();
+                continue;
+            }
+            let open = edges[at].iter().filter_map(|id| new.get(id)).find(|n| !placed[**n]);
+            match open {
+                Some(next) => path.push(*next),
+                None => {
+                    placed[at] = true;
+                    order.push(at);
+                    path.pop();
+                }
+            }
+        }
+    }
+    order
+}

@@ -1,0 +1,160 @@
+//! The smaller registers: memory, errors, models; and what is put on record about operations and the machine.
+
+use super::{Decision, check_name, cut};
+use crate::command::{Command, Observation};
+use crate::envelope::Actor;
+use crate::event::{self, Event, ModelFigures};
+use crate::ids::{ErrorId, TaskId};
+use crate::limits::{MEMORY_KEYS_MAX, MODELS_MAX};
+use crate::refusal::Refusal;
+use crate::state::Task;
+use crate::text::{Json, Payload};
+
+pub(super) fn observations(observed: &[Observation]) -> Vec<Event> {
+    let event = |o: &Observation| event::OperationsObserved {
+        bucket: o.bucket,
+        connection: o.connection,
+        method: cut(&o.method),
+        count: o.count,
+        refused: o.refused,
+    };
+    observed.iter().map(|o| event(o).into()).collect()
+}
+
+impl Decision<'_> {
+    pub(super) fn open_connection(&self, peer: &str) -> Result<Vec<Event>, Refusal> {
+        let Actor::Connection(connection) = self.stamp.actor else {
+            return Err(Refusal::Forbidden("only a client opens a connection".to_owned()));
+        };
+        Ok(vec![event::ConnectionOpened { connection, peer: cut(peer) }.into()])
+    }
+
+    /// A client can not make the log grow at will: beyond the actor's share of the bucket its refusals are only counted.
+    pub(super) fn record_refusal(&self, method: &str, code: i32, message: &str) -> Vec<Event> {
+        if !self.state.refusals.has_room(self.stamp.actor, self.stamp.at) {
+            return Vec::new();
+        }
+        vec![event::OperationRefused { method: cut(method), code, message: cut(message) }.into()]
+    }
+
+    /// A reading becomes an event only when it crosses a limit.
+    pub(super) fn observe_load(&self, cpu: u32, memory: u64) -> Vec<Event> {
+        let (limits, load) = (self.state.settings.limits, self.state.load);
+        let (over_cpu, over_memory) = (cpu > limits.cpu, memory > limits.memory);
+        if over_cpu == load.over_cpu && over_memory == load.over_memory {
+            return Vec::new();
+        }
+        vec![event::MachineLoadObserved { cpu, memory, over_cpu, over_memory }.into()]
+    }
+
+    pub(super) fn set_memory(&self, key: &str, value: &Json) -> Result<Vec<Event>, Refusal> {
+        check_name("key", key)?;
+        if self.state.memory.len() >= MEMORY_KEYS_MAX && !self.state.memory.contains_key(key) {
+            return Err(Refusal::Overloaded(format!(
+                "there are {MEMORY_KEYS_MAX} memory keys, the limit MEMORY_KEYS_MAX; delete some with memory/delete"
+            )));
+        }
+        Ok(vec![event::MemorySet { key: key.to_owned(), value: value.clone() }.into()])
+    }
+
+    pub(super) fn delete_memory(&self, key: &str) -> Result<Vec<Event>, Refusal> {
+        check_name("key", key)?;
+        let existed = self.state.memory.contains_key(key);
+        Ok(vec![event::MemoryDeleted { key: key.to_owned(), existed }.into()])
+    }
+
+    pub(super) fn report_error(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
+        let Command::ReportError { error, component, error_type, message, task, details } = command else {
+            return Ok(Vec::new());
+        };
+        Ok(vec![
+            event::ErrorReported {
+                error: *error,
+                component: cut(component),
+                error_type: cut(error_type),
+                message: cut(message),
+                task: *task,
+                details: details.clone(),
+            }
+            .into(),
+        ])
+    }
+
+    /// `retry` really retries the task that the entry names: a waiting one is released from its back-off, an ended one is
+    /// created again (its own outcome stays as it is).
+    pub(super) fn recover_error(&self, id: ErrorId, action: &str, new_task: TaskId) -> Result<Vec<Event>, Refusal> {
+        let entry = self.state.errors.get(id)?;
+        let mut events = Vec::new();
+        let mut retried = None;
+        match action {
+            "retry" => {
+                let Some(task) = entry.task else {
+                    return Err(Refusal::InvalidParams(format!(
+                        "error {id} names no task, so there is nothing to retry; use recovery_action 'ignore' to close it"
+                    )));
+                };
+                let task = self.state.task(task)?;
+                let (event, again) = self.retry(task, new_task)?;
+                events.push(event);
+                retried = Some(again);
+            }
+            "ignore" | "resolved" => {}
+            other => {
+                return Err(Refusal::InvalidParams(format!(
+                    "recovery_action '{other}' is not known; use retry, ignore or resolved"
+                )));
+            }
+        }
+        events.push(event::ErrorRecovered { error: id, action: action.to_owned(), retried }.into());
+        Ok(events)
+    }
+
+    fn retry(&self, task: &Task, new_task: TaskId) -> Result<(Event, TaskId), Refusal> {
+        if task.retry_at.is_some() {
+            return Ok((event::TaskReleased { task: task.id }.into(), task.id));
+        }
+        if !task.status.is_final() {
+            let why = format!("it is {}, so a retry would change nothing", task.status);
+            return Err(Refusal::TaskNotReady { task: task.id, why });
+        }
+        if task.status == crate::status::TaskStatus::Completed {
+            return Err(Refusal::TaskEnded { task: task.id, status: task.status });
+        }
+        // A run that has ended stays as it is: the new task then stands on its own, without the run's inputs.
+        let run = self.state.pipeline_of(task).filter(|run| !run.status.is_final() && run.error.is_none());
+        let stays = run.is_some() || task.pipeline.is_none();
+        let known = |id: &&TaskId| stays && self.state.task(**id).is_ok();
+        let config = match &task.config {
+            Payload::Inline(json) => json.clone(),
+            Payload::Logged { .. } => {
+                let why = "its configuration is too long to be repeated from memory; create it anew with task/create";
+                return Err(Refusal::TaskNotReady { task: task.id, why: why.to_owned() });
+            }
+        };
+        let created = event::TaskCreated {
+            task: new_task,
+            pipeline: run.map(|run| run.id),
+            name: task.name.to_string(),
+            spec: (*task.spec).clone(),
+            depends_on: task.depends_on.iter().filter(known).copied().collect(),
+            config,
+            retry_of: Some(task.id),
+        };
+        Ok((created.into(), new_task))
+    }
+
+    pub(super) fn report_model(
+        &self,
+        model: &str,
+        figures: &ModelFigures,
+        extra: &Json,
+    ) -> Result<Vec<Event>, Refusal> {
+        check_name("model_id", model)?;
+        if self.state.models.len() >= MODELS_MAX && !self.state.models.contains_key(model) {
+            return Err(Refusal::Overloaded(format!(
+                "{MODELS_MAX} models are known, the limit MODELS_MAX; report under one of their names"
+            )));
+        }
+        Ok(vec![event::ModelReported { model: model.to_owned(), figures: *figures, extra: extra.clone() }.into()])
+    }
+}

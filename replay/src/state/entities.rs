@@ -1,0 +1,340 @@
+//! The things that have a life: tasks, pipelines, agents.
+
+use super::registry::{AgentIx, Entity, PipelineIx, TaskIx};
+use crate::event::FailureKind;
+use crate::ids::{AgentId, ConnectionNo, PipelineId, TaskId, Timestamp};
+use crate::queue::ClassIx;
+use crate::spec::{Declared, PipelineOptions, Resources, Strategy, TaskSpec};
+use crate::status::{PipelineStatus, TaskStatus};
+use crate::text::Payload;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// Its identity.
+    pub id: TaskId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its pipeline.
+    pub pipeline: Option<PipelineIx>,
+    /// Place in the order of creation, over all tasks.
+    pub ordinal: u64,
+    /// What the scheduler knows of it.
+    pub spec: Arc<TaskSpec>,
+    /// How far it is.
+    pub status: TaskStatus,
+    /// Number of the newest attempt; 0 before the first.
+    pub attempt: u32,
+    /// Attempts that failed and count against the retry policy.
+    pub failures: u32,
+    /// The tasks that must end first.
+    pub depends_on: Box<[TaskId]>,
+    /// The tasks that wait for this one.
+    pub dependents: Vec<TaskId>,
+    /// How many of `depends_on` have not ended.
+    pub waiting_for: u32,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Since when nothing but an agent is missing.
+    pub ready_since: Timestamp,
+    /// First sign of work of the newest attempt that showed one.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Who works on it.
+    pub lease: Option<Lease>,
+    /// End of its back-off.
+    pub retry_at: Option<Timestamp>,
+    /// The configuration as given.
+    pub config: Payload,
+    /// The outcome.
+    pub result: Payload,
+    /// Why it failed or was cancelled; of the newest failure while it is retried.
+    pub error: Option<Box<TaskError>>,
+    /// The failed task that it repeats.
+    pub retry_of: Option<TaskId>,
+    /// Derived: its class in the queue, while it lives.
+    #[serde(skip)]
+    pub(crate) class: ClassIx,
+}
+
+impl Task {
+    /// Whether nothing but an agent is missing.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.status == TaskStatus::Pending && self.waiting_for == 0 && self.retry_at.is_none()
+    }
+}
+
+impl Entity for Task {
+    type Ix = TaskIx;
+    type Key = Uuid;
+    fn key(&self) -> &Uuid {
+        &self.id.0
+    }
+}
+
+/// The right of one agent to one attempt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who holds it.
+    pub agent: AgentIx,
+    /// Since when.
+    pub assigned_at: Timestamp,
+    /// Its first term; signs of life renew it without an event.
+    pub until: Timestamp,
+    /// When the attempt has taken too long.
+    pub timeout_at: Option<Timestamp>,
+}
+
+/// Why a task failed or was cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// Which sort of end.
+    pub kind: TaskErrorKind,
+    /// For a person.
+    pub message: String,
+}
+
+/// Sorts of ends without a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskErrorKind {
+    /// An attempt failed.
+    Failed(FailureKind),
+    /// It took its agents down too often.
+    Quarantined,
+    /// Somebody cancelled it, or its pipeline ended.
+    Cancelled,
+    /// Something it depends on did not complete.
+    Skipped,
+}
+
+impl TaskErrorKind {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed(kind) => kind.as_str(),
+            Self::Quarantined => "quarantined",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Tasks by status, in the order of [`TaskStatus::ALL`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts(pub [u64; TaskStatus::ALL.len()]);
+
+impl Counts {
+    /// Tasks with this status.
+    #[must_use]
+    pub fn of(&self, status: TaskStatus) -> u64 {
+        self.0[status as usize]
+    }
+
+    /// Tasks that an agent holds.
+    #[must_use]
+    pub fn leased(&self) -> u64 {
+        self.of(TaskStatus::Assigned) + self.of(TaskStatus::Running)
+    }
+
+    /// Tasks that have not ended.
+    #[must_use]
+    pub fn live(&self) -> u64 {
+        self.of(TaskStatus::Pending) + self.leased()
+    }
+
+    /// All tasks.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn add(&mut self, status: TaskStatus) {
+        self.0[status as usize] += 1;
+    }
+
+    pub(crate) fn shift(&mut self, from: TaskStatus, to: TaskStatus) {
+        self.0[from as usize] = self.0[from as usize].saturating_sub(1);
+        self.0[to as usize] += 1;
+    }
+}
+
+/// A pipeline.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// Its identity.
+    pub id: PipelineId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What holds for all its tasks.
+    pub options: PipelineOptions,
+    /// How it schedules now; differs from the strategy only where that is adaptive.
+    pub mode: Strategy,
+    /// How far it is.
+    pub status: PipelineStatus,
+    /// The configuration as given, without tasks.
+    pub config: Payload,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Its newest event.
+    pub updated_at: Timestamp,
+    /// When it was started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Whether it was ended by request.
+    pub stopped: bool,
+    /// The first failure that counts against it.
+    pub error: Option<String>,
+    /// Its tasks in order of creation.
+    pub tasks: Vec<TaskIx>,
+    /// Its tasks by status.
+    pub counts: Counts,
+    /// Ready tasks.
+    pub ready: u32,
+    /// Durations of its completed tasks, added up, in microseconds.
+    pub busy_us: u64,
+    /// Number of its newest event.
+    pub run_seq: u64,
+}
+
+impl Pipeline {
+    /// Mean duration of its completed tasks in microseconds; `None` before the first.
+    #[must_use]
+    pub fn mean_duration_us(&self) -> Option<u64> {
+        self.busy_us.checked_div(self.counts.of(TaskStatus::Completed))
+    }
+}
+
+impl Entity for Pipeline {
+    type Ix = PipelineIx;
+    type Key = Uuid;
+    fn key(&self) -> &Uuid {
+        &self.id.0
+    }
+}
+
+/// Whether an agent can be talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Presence {
+    /// It is connected.
+    Active,
+    /// Its connection ended; its leases run.
+    Disconnected,
+    /// It was silent for the term of a lease.
+    Lost,
+}
+
+impl Presence {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disconnected => "disconnected",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// An agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Agent {
+    /// Its identity.
+    pub id: AgentId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its type.
+    pub kind: Arc<str>,
+    /// What it can do; sorted.
+    pub capabilities: Arc<[String]>,
+    /// What it has.
+    pub resources: Declared,
+    /// Attempts at a time.
+    pub slots: u32,
+    /// Whether it can be talked to.
+    pub presence: Presence,
+    /// The connection it speaks through.
+    pub connection: ConnectionNo,
+    /// Its process on this machine.
+    pub pid: Option<u32>,
+    /// When it registered last.
+    pub registered_at: Timestamp,
+    /// What it works on, oldest first.
+    pub running: Vec<TaskIx>,
+    /// What these use together.
+    pub used: Resources,
+    /// From real outcomes and durations, in millionths; a new agent has 1,000,000.
+    pub score_ppm: u32,
+    /// Attempts that succeeded.
+    pub completed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Durations of the successful attempts, added up, in microseconds.
+    pub busy_us: u64,
+}
+
+/// Weight of one outcome in the performance score: 1/8, so that some twenty outcomes make a new reputation.
+const SCORE_SHARE: i64 = 8;
+/// The score of an agent that always succeeds in the expected time, in millionths.
+pub(crate) const SCORE_FULL: u32 = 1_000_000;
+/// Share of the score that rests on success alone; the rest rests on speed. In millionths.
+const SCORE_FOR_SUCCESS: u64 = 700_000;
+
+impl Agent {
+    /// Whether it has a slot left and can be talked to.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.presence == Presence::Active && self.running.len() < self.slots as usize
+    }
+
+    /// What it has left.
+    #[must_use]
+    pub fn free(&self) -> Resources {
+        self.resources.capacity().less(self.used)
+    }
+
+    /// Share of its slots in use, in thousandths.
+    #[must_use]
+    pub fn load_milli(&self) -> u32 {
+        let running = self.running.len() as u64 * 1_000;
+        u32::try_from(running.checked_div(u64::from(self.slots)).unwrap_or(1_000)).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn succeeded(&mut self, duration_us: u64, expected_us: Option<u64>) {
+        self.completed += 1;
+        self.busy_us = self.busy_us.saturating_add(duration_us);
+        let for_speed = u64::from(SCORE_FULL) - SCORE_FOR_SUCCESS;
+        let speed = match expected_us {
+            Some(expected) if duration_us > expected => {
+                (u128::from(for_speed) * u128::from(expected) / u128::from(duration_us)).try_into().unwrap_or(for_speed)
+            }
+            Some(_) | None => for_speed,
+        };
+        self.score(SCORE_FOR_SUCCESS + speed);
+    }
+
+    pub(crate) fn failed(&mut self) {
+        self.failed += 1;
+        self.score(0);
+    }
+
+    fn score(&mut self, sample_ppm: u64) {
+        let sample = i64::try_from(sample_ppm).unwrap_or(i64::MAX);
+        let moved = i64::from(self.score_ppm) + (sample - i64::from(self.score_ppm)) / SCORE_SHARE;
+        self.score_ppm = u32::try_from(moved).unwrap_or(0).min(SCORE_FULL);
+    }
+}
+
+impl Entity for Agent {
+    type Ix = AgentIx;
+    type Key = str;
+    fn key(&self) -> &str {
+        self.id.as_str()
+    }
+}
