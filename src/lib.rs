@@ -1,1 +1,3 @@
 //! everlog.
+
+pub mod protocol;

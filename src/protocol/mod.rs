@@ -1,0 +1,25 @@
+//! What clients send, turned into commands. The only place that reads the wire: from here on nobody meets a field name, an odd
+//! spelling or a missing default, and nobody else has to know what existing clients get away with.
+//!
+//! A frame passes [`json::clean`] (one scan over its text), [`frame::parse`] (the envelope) and [`interpret`] (the method and its
+//! parameters), and is then an [`Operation`] or a refusal. Nothing here knows the state: whether a task exists is the core's to say.
+
+mod agents;
+mod errors;
+pub mod frame;
+pub mod json;
+mod memory;
+mod models;
+mod operation;
+pub mod params;
+mod pipelines;
+mod request;
+mod session;
+mod tasks;
+mod topic;
+mod wishes;
+
+pub use frame::{BadFrame, Frame, FrameType};
+pub use operation::{Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};
+pub use request::{Ids, interpret, methods};
+pub use topic::Topic;
