@@ -1,3 +1,9 @@
-//! everlog.
+//! The shell of everlog: time, identities, sockets, disk, process.
+//!
+//! What must give the same answer twice lives in `everlog-replay`, what keeps bytes in `everlog-storage`; this crate decides
+//! nothing that `everlog-replay` could decide.
 
+pub mod clock;
+pub mod exchange;
 pub mod protocol;
+pub mod shared;

@@ -135,6 +135,13 @@ impl Event {
         }
     }
 
+    /// Whether the event moves a task along its life.
+    #[must_use]
+    pub fn changes_task(&self) -> bool {
+        const TASKS: std::ops::Range<u16> = 40..60;
+        TASKS.contains(&self.kind())
+    }
+
     /// What the event is about: (pipeline, task, agent), where the event itself says so.
     #[must_use]
     pub fn subject(&self) -> Subject<'_> {
