@@ -3,7 +3,8 @@
 use crate::clock::Clock;
 use crate::exchange::{Directory, Inbound};
 use crossbeam_channel::Sender;
-use everlog_replay::{Json, Seq, State, TaskId, Timestamp};
+use everlog_replay::{AgentId, Envelope, Json, Seq, State, TaskId, Timestamp};
+use everlog_storage::Fault;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub inbox: Sender<Inbound>,
     /// The newest progress of the tasks that run.
     pub progress: Mutex<BTreeMap<TaskId, Progress>>,
+    /// The newest figures of each agent.
+    pub agent_metrics: Mutex<BTreeMap<AgentId, Json>>,
     /// Long payloads and what is no longer in the state.
     pub history: Arc<dyn History>,
 }
@@ -44,5 +47,11 @@ pub trait History: Send + Sync {
     ///
     /// # Errors
     /// When the log can not be read.
-    fn payload(&self, seq: Seq) -> Result<Json, everlog_storage::Fault>;
+    fn payload(&self, seq: Seq) -> Result<Json, Fault>;
+
+    /// The events from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn events(&self, first: Seq, last: Seq) -> Result<Vec<Envelope>, Fault>;
 }

@@ -4,6 +4,7 @@
 //! a `From` that lifts the old one (see [`crate::codec`]).
 
 use crate::ids::{AgentId, ConnectionNo, ErrorId, PipelineId, TaskId, Timestamp};
+use crate::state::Counts;
 use crate::spec::{Declared, PipelineOptions, Settings, Strategy, TaskSpec};
 use crate::text::Json;
 use serde::{Deserialize, Serialize};
@@ -315,6 +316,8 @@ pub struct PipelineStopped {
     pub pipeline: PipelineId,
     /// Why, as the client said it.
     pub reason: String,
+    /// Its tasks by status, the cancelled ones included.
+    pub counts: Counts,
 }
 
 /// Every task of the pipeline has ended, and no failure counts against it.

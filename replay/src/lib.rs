@@ -15,6 +15,7 @@ pub mod limits;
 mod notice;
 mod plan;
 mod queue;
+pub mod record;
 mod refusal;
 mod slab;
 pub mod spec;

@@ -154,6 +154,15 @@ impl Counts {
         self.0.iter().sum()
     }
 
+    /// These tasks after all live ones were cancelled.
+    pub(crate) fn all_cancelled(mut self) -> Self {
+        self.0[TaskStatus::Cancelled as usize] += self.live();
+        for status in [TaskStatus::Pending, TaskStatus::Assigned, TaskStatus::Running] {
+            self.0[status as usize] = 0;
+        }
+        self
+    }
+
     pub(crate) fn add(&mut self, status: TaskStatus) {
         self.0[status as usize] += 1;
     }
