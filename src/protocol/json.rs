@@ -119,19 +119,20 @@ fn is_json(word: &str) -> bool {
 /// Walks a string from behind its opening quote; the place behind its closing quote, or the end of the text.
 fn string_end(bytes: &[u8], start: usize, output: &mut Output<'_>) -> usize {
     let mut at = start;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => match (code_unit(bytes, at), code_unit(bytes, at + 6)) {
-                (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at += 12,
-                (Some(0xD800..=0xDFFF), _) => {
-                    output.replace(at, at + 6, "\\ufffd");
-                    at += 6;
-                }
-                // What is escaped is skipped with its backslash, so that an escaped quote ends nothing.
-                _ => at += 2,
-            },
-            _ => at += 1,
+    while let Some(length) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'"' | b'\\')))
+    {
+        at += length;
+        if bytes[at] == b'"' {
+            return at + 1;
+        }
+        match (code_unit(bytes, at), code_unit(bytes, at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at += 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                output.replace(at, at + 6, "\\ufffd");
+                at += 6;
+            }
+            // What is escaped is skipped with its backslash, so that an escaped quote ends nothing.
+            _ => at += 2,
         }
     }
     bytes.len()
