@@ -256,3 +256,40 @@ pub fn cut(text: &str, chars: usize) -> Cow<'_, str> {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> &RawValue {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_finite_and_whole_ones_exact() {
+        let number = |text| Field::new("a.", "b", raw(text)).any_number().map_err(|refusal| refusal.to_string());
+        assert_eq!(number("-2.5e3"), Ok(-2_500.0));
+        assert_eq!(number("1e999"), Err("a.b must be a number, not the number 1e999".to_owned()));
+        let whole = |text| Field::new("", "b", raw(text)).whole(0, u64::MAX).ok();
+        for (text, expected) in [
+            ("18446744073709551615", Some(u64::MAX)),
+            ("1.0", Some(1)),
+            ("9007199254740992.0", Some(1 << 53)),
+            ("9007199254740994.0", None),
+            ("-0.0", Some(0)),
+            ("-1", None),
+            ("0.5", None),
+            ("\"1\"", None),
+            ("true", None),
+        ] {
+            assert_eq!(whole(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_quotes_no_more_than_a_little() {
+        let long = format!("\"{}\"", "é".repeat(1_000));
+        let sentence = Field::new("", "b", raw(&long)).sentence("a list");
+        assert_eq!(sentence, format!("b must be a list, not the string \"{}…", "é".repeat(39)));
+    }
+}
