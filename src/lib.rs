@@ -4,6 +4,10 @@
 //! nothing that `everlog-replay` could decide.
 
 pub mod clock;
+pub mod coordinator;
 pub mod exchange;
+pub mod failure;
+pub mod history;
 pub mod protocol;
+pub mod render;
 pub mod shared;

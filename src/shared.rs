@@ -2,9 +2,10 @@
 
 use crate::clock::Clock;
 use crate::exchange::{Directory, Inbound};
+use crate::failure::Failure;
 use crossbeam_channel::Sender;
-use everlog_replay::{AgentId, Envelope, Json, Seq, State, TaskId, Timestamp};
-use everlog_storage::Fault;
+use everlog_replay::record::{PipelineInfo, TaskInfo};
+use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,11 +48,23 @@ pub trait History: Send + Sync {
     ///
     /// # Errors
     /// When the log can not be read.
-    fn payload(&self, seq: Seq) -> Result<Json, Fault>;
+    fn payload(&self, seq: Seq) -> Result<Json, Failure>;
 
     /// The events from `first` to `last`, both included.
     ///
     /// # Errors
     /// When the log can not be read.
-    fn events(&self, first: Seq, last: Seq) -> Result<Vec<Envelope>, Fault>;
+    fn events(&self, first: Seq, last: Seq) -> Result<Vec<Envelope>, Failure>;
+
+    /// The record of a pipeline that has left the state; `None` when there never was one, or it was deleted.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineInfo>, Failure>;
+
+    /// The record of a task that has left the state; `None` when there never was one, or its pipeline was deleted.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn task(&self, id: TaskId) -> Result<Option<TaskInfo>, Failure>;
 }

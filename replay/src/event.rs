@@ -4,8 +4,8 @@
 //! a `From` that lifts the old one (see [`crate::codec`]).
 
 use crate::ids::{AgentId, ConnectionNo, ErrorId, PipelineId, TaskId, Timestamp};
-use crate::state::Counts;
 use crate::spec::{Declared, PipelineOptions, Settings, Strategy, TaskSpec};
+use crate::state::Counts;
 use crate::text::Json;
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@
 
 use crate::event::ModelFigures;
 use crate::ids::{AgentId, PipelineId, TaskId, Timestamp};
-use crate::state::{Agent, Model, Pipeline, State, Task, TaskError};
+use crate::state::{Agent, Counts, Model, Pipeline, State, Task, TaskError};
 use crate::status::TaskStatus;
 use crate::text::{Json, Payload};
 use serde::ser::SerializeMap;
@@ -77,7 +77,7 @@ pub struct PipelineInfo {
 }
 
 /// The figures of a pipeline.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct PipelineFigures {
     /// All tasks.
     pub tasks_total: u64,
@@ -107,20 +107,31 @@ impl PipelineFigures {
     /// The figures of a pipeline as of now.
     #[must_use]
     pub fn of(pipeline: &Pipeline, now: Timestamp) -> Self {
-        let of = |status| pipeline.counts.of(status);
         let until = pipeline.ended_at.unwrap_or(now);
+        let span_us = pipeline.started_at.map(|started| until.micros_since(started));
+        let ready = u64::from(pipeline.ready);
+        Self::from_counts(&pipeline.counts, ready, pipeline.mean_duration_us(), span_us, pipeline.stopped)
+    }
+
+    pub(crate) fn from_counts(
+        counts: &Counts,
+        ready: u64,
+        mean_us: Option<u64>,
+        span_us: Option<u64>,
+        stopped: bool,
+    ) -> Self {
         Self {
-            tasks_total: pipeline.counts.total(),
-            tasks_pending: of(TaskStatus::Pending),
-            tasks_ready: u64::from(pipeline.ready),
-            tasks_assigned: of(TaskStatus::Assigned),
-            tasks_running: of(TaskStatus::Running),
-            tasks_completed: of(TaskStatus::Completed),
-            tasks_failed: of(TaskStatus::Failed),
-            tasks_cancelled: of(TaskStatus::Cancelled),
-            average_task_duration: pipeline.mean_duration_us().map(seconds),
-            duration: pipeline.started_at.map(|started| seconds(until.micros_since(started))),
-            stopped: pipeline.stopped,
+            tasks_total: counts.total(),
+            tasks_pending: counts.of(TaskStatus::Pending),
+            tasks_ready: ready,
+            tasks_assigned: counts.of(TaskStatus::Assigned),
+            tasks_running: counts.of(TaskStatus::Running),
+            tasks_completed: counts.of(TaskStatus::Completed),
+            tasks_failed: counts.of(TaskStatus::Failed),
+            tasks_cancelled: counts.of(TaskStatus::Cancelled),
+            average_task_duration: mean_us.map(seconds),
+            duration: span_us.map(seconds),
+            stopped,
         }
     }
 }

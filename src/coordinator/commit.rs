@@ -3,10 +3,11 @@
 use super::snapshots::Follow;
 use super::{Delivery, Failed, Turn};
 use crate::exchange::{Outbox, Outgoing};
-use crate::shared::{History, Shared};
+use crate::failure::Failure;
+use crate::shared::Shared;
 use crossbeam_channel::Receiver;
 use everlog_replay::{Notice, Seq};
-use everlog_storage::{CommitLog, Fault, Log};
+use everlog_storage::{CommitLog, Log};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -50,7 +51,7 @@ impl Committer {
         self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(outcome).is_none());
     }
 
-    fn commit(&mut self, turn: Turn) -> Result<(), Fault> {
+    fn commit(&mut self, turn: Turn) -> Result<(), Failure> {
         if !turn.frame.is_empty() {
             self.log.append(&turn.frame)?;
             let last = turn.frame.last();
@@ -60,7 +61,7 @@ impl Committer {
         for (connection, deliveries) in turn.deliveries {
             let Some(outbox) = self.shared.directory.get(connection) else { continue };
             let messages = deliveries.into_iter().map(|delivery| self.outgoing(delivery));
-            outbox.send(messages.collect::<Result<Vec<Outgoing>, Fault>>()?);
+            outbox.send(messages.collect::<Result<Vec<Outgoing>, Failure>>()?);
         }
         for message in turn.broadcasts {
             self.shared.directory.broadcast(&message, |outbox| wants(outbox, &message));
@@ -68,7 +69,7 @@ impl Committer {
         Ok(())
     }
 
-    fn outgoing(&self, delivery: Delivery) -> Result<Outgoing, Fault> {
+    fn outgoing(&self, delivery: Delivery) -> Result<Outgoing, Failure> {
         match delivery {
             Delivery::Ready(message) => Ok(message),
             Delivery::Repeated { id, reply, events } => {

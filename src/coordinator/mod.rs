@@ -16,8 +16,9 @@ mod turn;
 
 pub use turn::{Bug, Delivery, Turn, Writer};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::exchange::{Directory, INBOX_MAX, Inbound, Message};
+use crate::failure::Failure;
 use crate::history::{self, LogHistory};
 use crate::shared::Shared;
 use commit::{Committer, Outcome};
@@ -74,7 +75,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// When the directory can not be opened or its log does not fold.
-    pub fn open(options: Options) -> Result<Self, Fault> {
+    pub fn open(options: Options) -> Result<Self, Failure> {
         let storage = everlog_storage::Options {
             index: history::index,
             index_version: history::INDEX_VERSION,
@@ -104,7 +105,7 @@ impl Coordinator {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let start = Command::StartCoordinator { version, settings: options.settings };
         let first = writer.command(&start, shared.clock.now(), shared.clock.mono_ms());
-        let first = first.map_err(|bug| Fault::bug(bug.to_string()))?;
+        let first = first?;
         everlog_storage::Log::append(&mut log, &first.frame)?;
         durable.send_replace(first.frame.last());
 
@@ -193,9 +194,9 @@ impl Coordinator {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    spawned.map_err(|error| Fault::io("start a thread for", name, error))
+    spawned.map_err(|error| Fault::io("start a thread for", name, error).into())
 }
 
 /// The writer's thread.

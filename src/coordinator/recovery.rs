@@ -1,14 +1,15 @@
 //! Restart is replay: the newest snapshot that reads, and the log from there on, through the same `apply` that runs live.
 
+use crate::failure::Failure;
 use crate::history::envelope;
 use everlog_replay::{State, apply};
-use everlog_storage::{CommitLog, Fault, Frame, LogReader, Seq, Snapshots};
+use everlog_storage::{CommitLog, Frame, LogReader, Seq, Snapshots};
 
 /// The state that the log amounts to.
 ///
 /// # Errors
 /// When the log can not be read or does not fold.
-pub(super) fn recover(log: &CommitLog, snapshots: &Snapshots) -> Result<State, Fault> {
+pub(super) fn recover(log: &CommitLog, snapshots: &Snapshots) -> Result<State, Failure> {
     let reader = log.reader();
     let mut state = newest(snapshots, reader.durable())?;
     fold(&mut state, &reader, reader.durable())?;
@@ -16,7 +17,7 @@ pub(super) fn recover(log: &CommitLog, snapshots: &Snapshots) -> Result<State, F
 }
 
 /// The state of the newest snapshot that is sound and not ahead of the log; otherwise the empty state.
-pub(super) fn newest(snapshots: &Snapshots, durable: Seq) -> Result<State, Fault> {
+pub(super) fn newest(snapshots: &Snapshots, durable: Seq) -> Result<State, Failure> {
     let found = snapshots.at_or_before(durable)?;
     let Some((seq, bytes)) = found else { return Ok(State::default()) };
     match State::load(&bytes) {
@@ -29,7 +30,7 @@ pub(super) fn newest(snapshots: &Snapshots, durable: Seq) -> Result<State, Fault
 }
 
 /// Folds the log into `state`, up to and including `to`.
-pub(super) fn fold(state: &mut State, log: &LogReader, to: Seq) -> Result<(), Fault> {
+pub(super) fn fold(state: &mut State, log: &LogReader, to: Seq) -> Result<(), Failure> {
     let mut frames = log.frames(state.seq + 1);
     let mut frame = Frame::new(1, 0);
     while state.seq < to && frames.next_into(&mut frame)? {
@@ -38,7 +39,7 @@ pub(super) fn fold(state: &mut State, log: &LogReader, to: Seq) -> Result<(), Fa
                 return Ok(());
             }
             let envelope = envelope(seq, record)?;
-            apply(state, &envelope).map_err(|illegal| Fault::record(seq, illegal.to_string()))?;
+            apply(state, &envelope).map_err(|illegal| Failure::Record { seq, detail: illegal.to_string() })?;
         }
     }
     Ok(())

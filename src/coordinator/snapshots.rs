@@ -2,9 +2,10 @@
 //! each is a proof that snapshot and tail give the whole (law 7).
 
 use super::recovery;
+use crate::failure::Failure;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use everlog_replay::Seq;
-use everlog_storage::{Fault, LogReader, SNAPSHOT_EVERY, Snapshots};
+use everlog_storage::{LogReader, SNAPSHOT_EVERY, Snapshots};
 
 /// Tells the follower how far the log is durable. Never waits: only the newest position matters.
 pub(super) struct Follow(Sender<Seq>);
@@ -23,8 +24,9 @@ pub(super) fn channel() -> (Follow, Receiver<Seq>) {
 
 impl Follow {
     pub(super) fn durable(&self, seq: Seq) {
-        // A full channel means that the follower will look anyway.
-        drop(self.0.try_send(seq));
+        if self.0.try_send(seq).is_err() {
+            // Full: the follower will look anyway. Gone: there will be no snapshot, which only makes the next start longer.
+        }
     }
 }
 
@@ -51,9 +53,9 @@ impl Follower {
         }
     }
 
-    fn take(&self, seq: Seq) -> Result<(), Fault> {
+    fn take(&self, seq: Seq) -> Result<(), Failure> {
         let mut state = recovery::newest(&self.snapshots, seq)?;
         recovery::fold(&mut state, &self.log, seq)?;
-        self.snapshots.write(state.seq, |out| state.save(out))
+        Ok(self.snapshots.write(state.seq, |out| state.save(out))?)
     }
 }

@@ -11,8 +11,8 @@ use crate::shared::{Progress, Shared};
 use everlog_replay::codec::{self, DecodeError};
 use everlog_replay::state::Repeat;
 use everlog_replay::{
-    Actor, AgentId, Command, ConnectionNo, Envelope, Illegal, Json, Notice, Refusal, RequestKey, Seq, Stamp, State, TaskId,
-    Timestamp, apply, decide, notices, plan,
+    Actor, AgentId, Command, ConnectionNo, Envelope, Illegal, Json, Notice, Refusal, RequestKey, Seq, Stamp, State,
+    TaskId, Timestamp, apply, decide, notices, plan,
 };
 use everlog_storage::Frame;
 use std::collections::BTreeMap;
@@ -253,7 +253,9 @@ impl Writer {
     fn message(&mut self, work: &mut Work<'_>, inbound: Inbound) -> Result<(), Bug> {
         let connection = inbound.connection;
         let outcome = match inbound.message {
-            Message::Opened { peer } => self.client(work, connection, None, &Command::OpenConnection { peer }).map(drop),
+            Message::Opened { peer } => {
+                self.client(work, connection, None, &Command::OpenConnection { peer }).map(drop)
+            }
             Message::Request { id, body, method, operation } => {
                 let key = RequestKey { id: id.clone(), body };
                 let outcome = self.request(work, connection, key, &method, operation);
@@ -308,11 +310,8 @@ impl Writer {
             Err(Stop::Bug(bug)) => return Err(bug),
             Err(Stop::Refused(refusal)) => refusal,
         };
-        let record = Command::RecordRefusal {
-            method: method.to_owned(),
-            code: refusal.code(),
-            message: refusal.to_string(),
-        };
+        let record =
+            Command::RecordRefusal { method: method.to_owned(), code: refusal.code(), message: refusal.to_string() };
         match self.client(work, connection, None, &record) {
             Ok(events) if events.is_empty() => self.observations.refused(connection, method, work.now),
             Ok(_) | Err(Stop::Refused(_)) => {}

@@ -118,11 +118,8 @@ const METHOD_QUOTE_CHARS_MAX: usize = 64;
 fn unknown(method: &str) -> Refusal {
     let near = methods().filter(|known| known.len().abs_diff(method.len()) <= TYPOS_MAX);
     let nearest = near.map(|known| (distance(known, method), known)).min().filter(|(typos, _)| *typos <= TYPOS_MAX);
-    let method = cut(method, METHOD_QUOTE_CHARS_MAX);
-    Refusal::MethodNotFound(match nearest {
-        Some((_, known)) => format!("{method} (did you mean {known}?)"),
-        None => method.into_owned(),
-    })
+    let method = cut(method, METHOD_QUOTE_CHARS_MAX).into_owned();
+    Refusal::MethodNotFound { method, near: nearest.map(|(_, known)| known) }
 }
 
 /// Levenshtein distance in bytes: the fewest insertions, deletions and substitutions that turn one text into the other.
@@ -149,17 +146,18 @@ mod tests {
 
     #[test]
     fn an_unknown_method_is_refused_with_the_nearest_known_one() {
-        let sentence = |method: &str| format!("there is no method '{method}'; see docs/protocol.md for the list");
-        for (method, named) in [
-            ("task/creat", "task/creat (did you mean task/create?)"),
-            ("pipelines/list", "pipelines/list (did you mean pipeline/list?)"),
-            ("Subscribe", "Subscribe (did you mean subscribe?)"),
-            ("monitoring/current", "monitoring/current"),
-            ("é", "é"),
+        let sentence = |method: &str, step: &str| format!("there is no method '{method}'; {step}");
+        const LISTED: &str = "docs/protocol.md lists them all";
+        for (method, step) in [
+            ("task/creat", "did you mean task/create?"),
+            ("pipelines/list", "did you mean pipeline/list?"),
+            ("Subscribe", "did you mean subscribe?"),
+            ("monitoring/current", LISTED),
+            ("é", LISTED),
         ] {
-            refused(method, &[("{}", -32_601, &sentence(named))]);
+            refused(method, &[("{}", -32_601, &sentence(method, step))]);
         }
-        refused(&"x".repeat(500), &[("{}", -32_601, &sentence(&("x".repeat(64) + "…")))]);
+        refused(&"x".repeat(500), &[("{}", -32_601, &sentence(&("x".repeat(64) + "…"), LISTED))]);
     }
 
     #[test]

@@ -103,7 +103,8 @@ pub(super) fn memory(state: &State, id: Option<&str>) -> Result<String, Refusal>
         let used = |figures: &ModelFigures| figures.get("memory_usage_mb").or_else(|| figures.get("memory_usage"));
         let series = model.reports.iter().filter_map(|report| Some((report.at, used(&report.figures)?)));
         let peak = series.clone().map(|(_, mb)| mb).reduce(f64::max);
-        let points: Vec<Value> = series.map(|(at, mb)| json!({ "timestamp": at.to_string(), "memory_mb": mb })).collect();
+        let points: Vec<Value> =
+            series.map(|(at, mb)| json!({ "timestamp": at.to_string(), "memory_mb": mb })).collect();
         let memory_usage = json!({ "current": used(&model.latest), "peak": peak, "series": points });
         json!({ "model_id": id, "memory_usage": memory_usage })
     })

@@ -2,6 +2,7 @@
 
 use super::page::{Listing, part};
 use super::{fetch, models, raw, resolve, text};
+use crate::failure::Failure;
 use crate::protocol::{Page, Query};
 use crate::shared::Shared;
 use everlog_replay::record::{AgentInfo, ErrorInfo, PipelineInfo, Reference, Shown, TaskInfo};
@@ -74,10 +75,18 @@ fn pipeline_status(shared: &Shared, id: PipelineId) -> Result<String, Refusal> {
     let known = shared.state.read().pipeline(id).map(|pipeline| PipelineInfo::of(pipeline, shared.clock.now()));
     let mut record = match known {
         Ok(record) => record,
-        Err(refusal) => shared.history.pipeline(id).ok_or(refusal)?,
+        Err(refusal) => archived(shared.history.pipeline(id))?.ok_or(refusal)?,
     };
     fetch(shared, &mut record.config);
     Ok(text(&record))
+}
+
+/// What the log says; a log that can not be read is the server's trouble, which the client is told as such.
+fn archived<T>(found: Result<T, Failure>) -> Result<T, Refusal> {
+    found.map_err(|failure| {
+        tracing::error!(%failure, "the log can not be read");
+        Refusal::Internal("the log can not be read at the moment; the server's log says why".to_owned())
+    })
 }
 
 /// The record of a task, from the state or, when it left it long ago, from the log.
@@ -91,7 +100,7 @@ fn task_info(shared: &Shared, id: TaskId) -> Result<TaskInfo, Refusal> {
             add_progress(shared, &mut record, id);
             Ok(record)
         }
-        Err(refusal) => shared.history.task(id).ok_or(refusal),
+        Err(refusal) => archived(shared.history.task(id))?.ok_or(refusal),
     }
 }
 
@@ -148,7 +157,8 @@ struct TaskFilter<'a> {
 
 impl TaskFilter<'_> {
     fn admits(&self, state: &State, task: &Task) -> bool {
-        let of_agent = |agent: &AgentId| task.lease.as_ref().is_some_and(|lease| state.agents[lease.agent].id == *agent);
+        let of_agent =
+            |agent: &AgentId| task.lease.as_ref().is_some_and(|lease| state.agents[lease.agent].id == *agent);
         self.status.admits(&task.status) && self.agent.is_none_or(of_agent)
     }
 
@@ -247,7 +257,8 @@ fn memory_get(shared: &Shared, key: &str) -> String {
 fn server_metrics(shared: &Shared) -> Value {
     use everlog_replay::{PipelineStatus, TaskStatus};
     let state = shared.state.read();
-    let running = |status| matches!(status, PipelineStatus::Running | PipelineStatus::Paused | PipelineStatus::Stopping);
+    let running =
+        |status| matches!(status, PipelineStatus::Running | PipelineStatus::Paused | PipelineStatus::Stopping);
     let active = state.pipelines.iter().filter(|(_, pipeline)| running(pipeline.status)).count();
     json!({
         "connected_clients": shared.directory.len(),

@@ -39,7 +39,8 @@ pub fn reply(reply: Reply, events: &[Envelope]) -> String {
 #[must_use]
 pub fn refusal(refusal: &Refusal) -> String {
     let mut error = json!({ "code": refusal.code(), "message": refusal.to_string() });
-    let data: Map<String, Value> = refusal.data().into_iter().map(|(name, value)| (name.to_owned(), detail(name, value))).collect();
+    let data: Map<String, Value> =
+        refusal.data().into_iter().map(|(name, value)| (name.to_owned(), detail(name, value))).collect();
     if !data.is_empty() {
         error["data"] = Value::Object(data);
     }
