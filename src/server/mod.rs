@@ -11,11 +11,13 @@ pub struct ServerConfig {
     pub host: String,
     /// The port to bind; 0 takes a free one.
     pub port: u16,
+    /// Connections served at once.
+    pub max_connections: usize,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { data: PathBuf::from(".everlog"), host: "localhost".to_owned(), port: 8700 }
+        Self { data: PathBuf::from(".everlog"), host: "localhost".to_owned(), port: 8700, max_connections: 100 }
     }
 }
 
