@@ -1,5 +1,7 @@
 //! The agent's life: connect, register, serve, and again, until told to leave.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -14,6 +16,9 @@ use crate::client::{Client, ClientError, code};
 
 /// The largest frame an agent takes, in bytes: room for the inputs of a wide join.
 const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long an agent that is to leave waits for a registration under way.
+const REGISTRATION_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who an agent is and where it works.
 #[derive(Debug, Clone)]
@@ -138,16 +143,22 @@ async fn connect<'a, H: Handler>(
     leave: &CancelToken,
 ) -> Result<Option<Session<'a>>, AgentError> {
     let mut told = false;
-    loop {
+    while !leave.is_cancelled() {
         // Attempts go on ending meanwhile, which frees slots for what waits.
         let opened = {
             let opening = Session::open(config, work.names());
-            tokio::pin!(opening);
+            // A registration that is under way is waited for: the coordinator may have it already,
+            // and is then told that this agent leaves.
+            let given_up = async {
+                leave.cancelled().await;
+                tokio::time::sleep(REGISTRATION_PATIENCE).await;
+            };
+            tokio::pin!(opening, given_up);
             loop {
                 tokio::select! {
                     opened = &mut opening => break opened,
                     _ended = work.next_ended() => {}
-                    () = leave.cancelled() => return Ok(None),
+                    () = &mut given_up => return Ok(None),
                 }
             }
         };
@@ -164,6 +175,7 @@ async fn connect<'a, H: Handler>(
             }
         }
     }
+    Ok(None)
 }
 
 /// Whether the same registration would fail again.
@@ -178,7 +190,7 @@ fn is_final(error: &ClientError) -> bool {
     }
 }
 
-async fn wait(duration: std::time::Duration, leave: &CancelToken) {
+async fn wait(duration: Duration, leave: &CancelToken) {
     // Either way the caller looks at `leave` next.
     let _ = tokio::time::timeout(duration, leave.cancelled()).await;
 }

@@ -10,6 +10,8 @@ mod agent;
 mod backoff;
 mod cancel;
 mod command;
+#[cfg(test)]
+mod command_tests;
 mod delivery;
 mod exec;
 mod handler;
@@ -17,6 +19,8 @@ mod inputs;
 mod output;
 mod report;
 mod session;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use agent::{Agent, AgentConfig, AgentError};

@@ -89,9 +89,9 @@ impl<'a> Session<'a> {
                 ended = work.next_ended() => if let Some((key, delivery)) = ended {
                     self.deliver(key, delivery);
                 },
-                Some(progress) = news.recv() => self.tell("task/progress", progress).await,
+                Some(progress) = news.recv() => tell(&self.client, "task/progress", progress).await,
                 _ = alive.tick() => if let Some(metrics) = work.vital_signs() {
-                    self.sign_of_life(metrics).await;
+                    tell(&self.client, "agent/metrics", self.sign_of_life(&metrics)).await;
                 },
             }
         }
@@ -104,25 +104,24 @@ impl<'a> Session<'a> {
         self.deliveries.push(Box::pin(async move { (key, delivery.deliver(&client).await) }));
     }
 
-    async fn sign_of_life(&self, metrics: Value) {
+    fn sign_of_life(&self, metrics: &Value) -> Value {
         let (agent_id, timestamp) = (&self.config.id, clock::now_text());
-        let params = json!({"agent_id": agent_id, "metrics": metrics, "timestamp": timestamp});
-        self.tell("agent/metrics", params).await;
+        json!({"agent_id": agent_id, "metrics": metrics, "timestamp": timestamp})
     }
 
-    /// Says something that may get lost. A connection that is gone shows in `notifications`.
-    async fn tell(&self, method: &str, params: Value) {
-        if let Err(error) = self.client.notify(method, params).await {
-            tracing::debug!(method, %error, "not told");
-        }
-    }
-
-    async fn unregister(&self) {
+    async fn unregister(self) {
         let params = json!({"agent_id": self.config.id});
         if let Err(error) = self.client.request("agent/unregister", params).await {
             tracing::warn!(%error, "the coordinator was not told that this agent leaves");
         }
         self.client.close().await;
+    }
+}
+
+/// Says something that may get lost. A connection that is gone shows in its notifications.
+async fn tell(client: &Client, method: &str, params: Value) {
+    if let Err(error) = client.notify(method, params).await {
+        tracing::debug!(method, %error, "not told");
     }
 }
 

@@ -42,9 +42,9 @@ impl From<Exit> for ExitCode {
 pub(super) enum Trouble {
     /// The coordinator, or the way to it. Its words may quote other clients.
     #[error("{}", terminal::one_line(&.0.to_string()))]
-    Client(#[from] ClientError),
+    Client(ClientError),
     #[error("{}", terminal::one_line(&.0.to_string()))]
-    Agent(#[from] AgentError),
+    Agent(AgentError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     PipelineFile(#[from] PipelineFileError),
@@ -58,6 +58,19 @@ pub(super) enum Trouble {
     Failed(String),
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
+}
+
+// Not `#[from]`: that would make the cause a source, and its words would be told twice.
+impl From<ClientError> for Trouble {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<AgentError> for Trouble {
+    fn from(error: AgentError) -> Self {
+        Self::Agent(error)
+    }
 }
 
 impl Trouble {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::SplitStream;
+use futures_util::{Sink, SinkExt, StreamExt};
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -87,7 +87,7 @@ pub(super) fn spawn(
     });
 }
 
-async fn write(mut sink: SplitSink<Socket, Message>, mut outgoing: mpsc::Receiver<Outgoing>) {
+async fn write(mut sink: impl Sink<Message> + Unpin, mut outgoing: mpsc::Receiver<Outgoing>) {
     let mut batch = Vec::with_capacity(FRAMES_PER_FLUSH);
     loop {
         let taken = outgoing.recv_many(&mut batch, FRAMES_PER_FLUSH).await;
@@ -196,5 +196,63 @@ impl Reader {
                 Some(format!("{NOTIFICATIONS_UNREAD_MAX} notifications were left unread by this side"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use super::*;
+
+    /// Notes what it is asked to do.
+    #[derive(Default)]
+    struct Notes(Vec<&'static str>);
+
+    impl Sink<Message> for &mut Notes {
+        type Error = WsError;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), WsError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn start_send(mut self: Pin<&mut Self>, _: Message) -> Result<(), WsError> {
+            self.0.push("send");
+            Ok(())
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), WsError>> {
+            self.0.push("flush");
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), WsError>> {
+            self.0.push("close");
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_leaves_with_one_flush() {
+        let (outbox, outgoing) = mpsc::channel(8);
+        for _ in 0..3 {
+            outbox.send(Outgoing::Text("{}".into())).await.expect("room");
+        }
+        drop(outbox);
+        let mut notes = Notes::default();
+        write(&mut notes, outgoing).await;
+        assert_eq!(notes.0, ["send", "send", "send", "flush", "close"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_after_the_goodbye() {
+        let (outbox, outgoing) = mpsc::channel(8);
+        for frame in [Outgoing::Close, Outgoing::Text("{}".into())] {
+            outbox.send(frame).await.expect("room");
+        }
+        let mut notes = Notes::default();
+        write(&mut notes, outgoing).await;
+        assert_eq!(notes.0, ["close"]);
     }
 }

@@ -9,6 +9,10 @@
 mod connection;
 mod envelope;
 mod error;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -71,7 +71,14 @@ impl Mistake {
 impl From<serde_saphyr::Error> for Mistake {
     fn from(error: serde_saphyr::Error) -> Self {
         let error = error.without_snippet();
-        Self { message: error.to_string(), place: error.location().and_then(place) }
+        let place = error.location().and_then(place);
+        let mut message = error.to_string();
+        if let Some((line, column)) = place
+            && let Some(shorter) = message.strip_suffix(&format!(" at line {line}, column {column}"))
+        {
+            message = shorter.to_owned(); // The place is shown in front already.
+        }
+        Self { message, place }
     }
 }
 
