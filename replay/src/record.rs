@@ -7,10 +7,9 @@ use crate::event::ModelFigures;
 use crate::ids::{AgentId, PipelineId, TaskId, Timestamp};
 use crate::state::{Agent, Counts, Model, Pipeline, State, Task, TaskError};
 use crate::status::TaskStatus;
-use crate::text::{Json, Payload};
+use crate::text::Payload;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// Microseconds in a second.
@@ -28,14 +27,9 @@ impl<T: std::fmt::Display> Serialize for Shown<T> {
 
 fn json<S: Serializer>(payload: &Payload, serializer: S) -> Result<S::Ok, S::Error> {
     match payload {
-        Payload::Inline(json) => raw(json, serializer),
+        Payload::Inline(json) => json.serialize(serializer),
         Payload::Logged { seq, .. } => Reference { target: format!("event:{seq}") }.serialize(serializer),
     }
-}
-
-fn raw<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
-    let raw: &RawValue = serde_json::from_str(json.as_str()).map_err(serde::ser::Error::custom)?;
-    raw.serialize(serializer)
 }
 
 /// A payload that is too long for a frame: where to get it.

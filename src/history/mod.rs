@@ -1,5 +1,9 @@
 //! What was written before: the event log, read through the sled store (and through the commit log where that is not fed yet).
 
+mod lines;
+
+pub use lines::{LogLine, lines};
+
 use crate::failure::Failure;
 use crate::shared::History;
 use everlog_replay::record::{PipelineInfo, TaskInfo};
