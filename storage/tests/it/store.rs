@@ -257,3 +257,56 @@ proptest! {
         check(&opened);
     }
 }
+
+/// What may happen to a file of sled.
+fn damage(path: &Path, at: usize, how: u8) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = at % bytes.len().max(1);
+    match how % 5 {
+        0 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << (how >> 5)),
+        1 => bytes.iter_mut().skip(at / 512 * 512).take(4096).for_each(|byte| *byte = 0),
+        2 => bytes.truncate(at),
+        3 => bytes.iter_mut().skip(at).take(64).for_each(|byte| *byte = how),
+        _ => return fs::remove_file(path).unwrap(),
+    }
+    fs::write(path, bytes).unwrap();
+}
+
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+
+    /// Whatever happens to the files of sled, every answer is right, and the store is whole again afterwards.
+    #[test]
+    fn no_damage_to_sled_changes_an_answer(picks in prop::collection::vec((any::<u16>(), any::<u32>(), any::<u8>()), 1..3)) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut opened = open(dir.path());
+        for day in 0..2 {
+            grow(&mut opened, 25, day);
+        }
+        let last = opened.log.durable();
+        opened.log.close().unwrap();
+        opened.store.close();
+        drop(opened.store);
+        for (file, at, how) in picks {
+            let files = files_below(&dir.path().join("log"));
+            damage(&files[usize::from(file) % files.len()], at as usize, how);
+        }
+        reopen(dir.path(), last);
+        prop_assert_eq!(reopen(dir.path(), last), []);
+        prop_assert_eq!(buckets(dir.path()).len(), 2);
+    }
+}
