@@ -12,6 +12,8 @@ mod liveness;
 mod observations;
 mod recovery;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub use turn::{Bug, Delivery, Turn, Writer};

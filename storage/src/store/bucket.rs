@@ -316,7 +316,8 @@ impl Mark {
     pub(crate) fn write(self, dir: &Path, last: Seq, at: i64) -> io::Result<()> {
         let tmp = dir.with_extension("tmp");
         let mut file = File::create(&tmp)?;
-        writeln!(file, "{last} {at}")?;
+        let text = format!("{last} {at}");
+        writeln!(file, "{text} {:08x}", crc32c::crc32c(text.as_bytes()))?;
         file.sync_all()?;
         fs::rename(&tmp, self.path(dir))?;
         dir.parent().map_or(Ok(()), |log| File::open(log)?.sync_all())
@@ -325,8 +326,10 @@ impl Mark {
     /// Reads a mark; `None` when there is none that can be read.
     pub(crate) fn read(self, dir: &Path) -> Option<(Seq, i64)> {
         let text = fs::read_to_string(self.path(dir)).ok()?;
-        let (last, at) = text.trim().split_once(' ')?;
-        Some((last.parse().ok()?, at.parse().ok()?))
+        let (text, crc) = text.trim().rsplit_once(' ')?;
+        let (last, at) = text.split_once(' ')?;
+        let whole = u32::from_str_radix(crc, 16) == Ok(crc32c::crc32c(text.as_bytes()));
+        Some((last.parse().ok()?, at.parse().ok()?)).filter(|_| whole)
     }
 }
 

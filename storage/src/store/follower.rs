@@ -32,8 +32,8 @@ const ROUND_FRAMES: usize = 4096;
 pub(crate) enum Request {
     /// Feed everything that is durable, whether it fills a run or not.
     Flush,
-    /// A reader met trouble in the bucket that starts here.
-    Mend(Seq, Trouble),
+    /// A reader met trouble in this bucket, and has withdrawn it.
+    Mend(Arc<Bucket>, Trouble),
     /// Feed everything, make it durable, end.
     Close,
     /// End now.
@@ -128,8 +128,6 @@ impl Follower {
                 Next::Stop => break,
             }
         }
-        self.feed = None;
-        self.shared.announce(false);
     }
 
     /// One round; true when there is more to do at once.
@@ -139,22 +137,23 @@ impl Follower {
             self.listed = true;
         }
         if let Some((first, last)) = self.holes.last().copied() {
-            self.fill(first, last)?;
+            let reached = self.fill(first, last)?;
             self.holes.pop();
-            self.shared.findings.add(Finding::BucketRebuilt { first, last });
+            if reached < last {
+                self.holes.push((reached + 1, last));
+            }
+            self.shared.findings.add(Finding::BucketRebuilt { first, last: reached });
             self.shared.announce(true);
             return Ok(true);
         }
-        let more = match self.feed_newest(flush) {
-            Err(Trouble::Damaged(_) | Trouble::Outdated) if self.feed.is_none() => {
-                return Err(Trouble::Disk("the commit log cannot be read".to_owned()));
-            }
-            Err(trouble @ (Trouble::Damaged(_) | Trouble::Outdated)) => {
-                let first = self.feed.as_ref().map_or(1, |feed| feed.bucket.first);
-                self.mend(first, trouble)?;
+        let newest = self.feed.as_ref().map(|feed| Arc::clone(&feed.bucket));
+        // What is being rebuilt is worth a value that is not full.
+        let more = match (self.feed_newest(flush || self.rebuilding.is_some()), newest) {
+            (Err(trouble @ (Trouble::Damaged(_) | Trouble::Outdated)), Some(bucket)) => {
+                self.mend(&bucket, trouble)?;
                 true
             }
-            result => result?,
+            (result, _) => result?,
         };
         self.stalled = false;
         self.shared.announce(true);
@@ -199,7 +198,7 @@ impl Follower {
                     expected = last + 1;
                 }
                 (_, Some(until)) => {
-                    self.discard(first, "it was never completed")?;
+                    // Never completed, or its seal is gone: not worth telling apart.
                     self.holes.push((first, until));
                     expected = until + 1;
                 }
@@ -256,16 +255,17 @@ impl Follower {
     }
 
     /// Takes a bucket out of use and plans its rebuilding.
-    fn mend(&mut self, first: Seq, trouble: Trouble) -> Result<(), Trouble> {
-        let Some(bucket) = self.shared.buckets.get(first) else {
+    fn mend(&mut self, bucket: &Arc<Bucket>, trouble: Trouble) -> Result<(), Trouble> {
+        let first = bucket.first;
+        // Several readers may have met the same trouble: the bucket made anew since has nothing to do with it.
+        if !self.shared.buckets.get(first).is_some_and(|current| Arc::ptr_eq(&current, bucket)) {
             return Ok(());
-        };
+        }
         let detail = match trouble {
             Trouble::Damaged(detail) => Some(detail),
             Trouble::Outdated => None,
             Trouble::Disk(detail) => return Err(Trouble::Disk(detail)),
         };
-        let last = bucket.last();
         bucket.withdraw();
         self.shared.buckets.remove(first);
         match detail {
@@ -275,7 +275,7 @@ impl Follower {
         match self.shared.buckets.next_after(first) {
             Some(next) => self.holes.push((first, next - 1)),
             None => {
-                self.rebuilding = Some((first, last.max(first)));
+                self.rebuilding = Some((first, self.shared.log.durable()));
                 self.feed = None;
                 self.frames = Some(self.shared.log.frames(first));
             }
@@ -283,8 +283,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Feeds a stretch of the past into a bucket of its own.
-    fn fill(&self, first: Seq, last: Seq) -> Result<(), Trouble> {
+    /// Feeds a stretch of the past, or as much of it as one bucket takes; says how far it came.
+    fn fill(&self, first: Seq, last: Seq) -> Result<Seq, Trouble> {
         let dir = bucket_dir(&self.log_dir, first);
         // What a crash left of an earlier attempt is not worth checking.
         delete(&dir).map_err(disk)?;
@@ -292,12 +292,13 @@ impl Follower {
         let mut feed = self.create(Arc::clone(&bucket))?;
         let mut frames = self.shared.log.frames(first);
         let mut frame = Frame::default();
-        while feed.next() <= last && frames.next_into(&mut frame)? {
+        while feed.next() <= last && frames.next_into(&mut frame)? && !feed.is_over(frame.at()) {
             feed.add(&frame, frames.chain_hash(), last)?;
         }
+        let reached = feed.next() - 1;
         feed.seal(&self.shared.log)?;
         self.shared.buckets.insert(bucket);
-        Ok(())
+        Ok(reached)
     }
 
     fn create(&self, bucket: Arc<Bucket>) -> Result<Feed, Trouble> {
@@ -418,7 +419,7 @@ impl Follower {
             Request::Flush => Next::Flush,
             Request::Close => Next::Close,
             Request::Stop => Next::Stop,
-            Request::Mend(first, trouble) => match self.mend(first, trouble) {
+            Request::Mend(bucket, trouble) => match self.mend(&bucket, trouble) {
                 Ok(()) => Next::Go,
                 Err(trouble) => self.rest(trouble),
             },
@@ -438,11 +439,23 @@ fn disk(error: io::Error) -> Trouble {
     Trouble::Disk(error.to_string())
 }
 
+/// Whatever ends the follower, nobody waits for it any longer.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.announce(false);
+    }
+}
+
 /// Starts the follower's thread.
 pub(crate) fn start(follower: Follower) -> Result<std::thread::JoinHandle<()>, Fault> {
     let log_dir = follower.log_dir.clone();
     std::thread::Builder::new()
         .name("log-follower".to_owned())
-        .spawn(move || follower.run())
+        .spawn(move || {
+            let _ended = Ended(Arc::clone(&follower.shared));
+            follower.run();
+        })
         .map_err(|error| Fault::io("start the follower of", log_dir, error))
 }

@@ -125,10 +125,11 @@ impl Store {
     }
 
     /// Leaves a bucket that made trouble to the follower; the commit log answers meanwhile.
-    fn hand_over(&self, bucket: &Bucket, trouble: Trouble) {
+    fn hand_over(&self, bucket: &Arc<Bucket>, trouble: Trouble) {
         if !matches!(trouble, Trouble::Disk(_)) {
+            bucket.withdraw();
             // A closed follower mends nothing; the next opening will.
-            let _ = self.inner.requests.send(Request::Mend(bucket.first, trouble));
+            let _ = self.inner.requests.send(Request::Mend(Arc::clone(bucket), trouble));
         }
     }
 }

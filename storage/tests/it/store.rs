@@ -300,7 +300,7 @@ proptest! {
         let last = opened.log.durable();
         opened.log.close().unwrap();
         opened.store.close();
-        drop(opened.store);
+        drop((opened.store, opened.snapshots));
         for (file, at, how) in picks {
             let files = files_below(&dir.path().join("log"));
             damage(&files[usize::from(file) % files.len()], at as usize, how);
