@@ -57,7 +57,7 @@ impl Peer {
                     let _ = self.0.flush().await;
                     return None;
                 }
-                _ => {}
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
     }
