@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -11,6 +11,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::process::Command;
 
 use super::delivery::too_large_sentence;
@@ -22,6 +24,9 @@ use crate::python_json;
 
 /// How often the progress file is looked at.
 const PROGRESS_POLL: Duration = Duration::from_millis(250);
+
+/// How much of the progress file is read at once, in bytes: a command may write more than it should.
+const PROGRESS_READ_BYTES_MAX: u64 = 64 * 1024;
 
 /// How much of the standard error a failure's sentence quotes, in characters; the result has more.
 const QUOTED_CHARS_MAX: usize = 1000;
@@ -166,22 +171,31 @@ impl Files {
 
 /// Forwards the lines that the command appends to its progress file.
 async fn forward_progress(path: &Path, context: &TaskContext) -> Infallible {
-    let mut read_bytes = 0;
+    let mut offset = 0;
     loop {
         tokio::time::sleep(PROGRESS_POLL).await;
-        let Ok(text) = tokio::fs::read_to_string(path).await else {
-            continue; // Not there yet, or not text: progress is a courtesy.
+        let Ok(fresh) = read_from(path, offset).await else {
+            continue; // Not there yet, or not readable: progress is a courtesy.
         };
-        let fresh = text.get(read_bytes..).unwrap_or("");
-        let Some(end) = fresh.rfind('\n') else {
+        let Some(end) = fresh.iter().rposition(|byte| *byte == b'\n') else {
             continue;
         };
         // Only the newest matters.
-        if let Some((fraction, message)) = fresh[..end].lines().rev().find_map(parse_progress) {
+        let lines = String::from_utf8_lossy(&fresh[..end]);
+        if let Some((fraction, message)) = lines.lines().rev().find_map(parse_progress) {
             context.progress(fraction, message);
         }
-        read_bytes += end + 1;
+        offset += end as u64 + 1;
     }
+}
+
+/// At most [`PROGRESS_READ_BYTES_MAX`] bytes from `offset` on.
+async fn read_from(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path).await?;
+    file.seek(SeekFrom::Start(offset)).await?;
+    let mut bytes = Vec::new();
+    file.take(PROGRESS_READ_BYTES_MAX).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 /// `0.5 message`: a fraction, and maybe a few words.

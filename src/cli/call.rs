@@ -29,7 +29,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let (client, _notifications) = Client::connect(&args.server.get()).await?;
     let result = client.request(&args.method, params).await?;
     client.close().await;
-    output::print(&result, args.output)?;
+    output::print(&mut std::io::stdout(), &result, args.output)?;
     Ok(Exit::Ok)
 }
 

@@ -53,8 +53,7 @@ fn render_table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> S
 }
 
 /// Prints any result: records as a table or line by line, the rest as it is.
-pub(super) fn print(value: &Value, output: Output) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+pub(super) fn print(out: &mut impl Write, value: &Value, output: Output) -> io::Result<()> {
     match output {
         Output::Json => writeln!(out, "{}", pretty(value)),
         Output::Ndjson => match records(value) {

@@ -41,6 +41,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     match args.output {
         Output::Table => print_tables(&pipelines, &agents)?,
         Output::Json => output::print(
+            &mut std::io::stdout(),
             &json!({
                 "pipelines": pipelines.records, "pipelines_total": pipelines.total,
                 "agents": agents.records, "agents_total": agents.total,

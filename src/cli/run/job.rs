@@ -1,6 +1,7 @@
 //! What a run has to do: one new pipeline, or all that were left unfinished.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
 use serde_json::{Value, json};
 
@@ -62,6 +63,7 @@ impl Job {
         client: &Client,
         notifications: &mut Notifications,
         args: &Args,
+        out: &mut impl Write,
     ) -> Result<Ended, Trouble> {
         let pipelines = match self.work {
             Work::New(submission) => vec![start(client, submission).await?],
@@ -79,7 +81,7 @@ impl Job {
             let mut view = View::new(&pipeline.name);
             let info = watch::until_ended(client, notifications, &pipeline.id, &mut view).await?;
             view.finish();
-            if !summary::print(client, &info, &args.data, args.output).await? {
+            if !summary::print(out, client, &info, &args.data, args.output).await? {
                 ended = Ended::SomeFailed;
             }
         }

@@ -3,9 +3,12 @@
 
 mod job;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod view;
 mod watch;
 
+use std::io::Write;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +62,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     .await?;
     let url = server.url();
     let interrupted = CancelToken::new();
-    let working = work(&url, &args, submission, &interrupted);
+    let mut stdout = std::io::stdout();
+    let working = work(&url, &args, submission, &interrupted, &mut stdout);
     tokio::pin!(working);
     let ended = tokio::select! {
         ended = &mut working => ended,
@@ -91,6 +95,7 @@ async fn work(
     args: &Args,
     submission: Option<Submission>,
     interrupted: &CancelToken,
+    out: &mut impl Write,
 ) -> Result<Ended, Trouble> {
     let (client, mut notifications) = Client::connect(url).await?;
     let Some(mut job) = Job::find(&client, submission).await? else {
@@ -102,7 +107,7 @@ async fn work(
     let agent = Agent::new(agent, CommandHandler).run(leave.clone());
     tokio::pin!(agent);
     let ended = tokio::select! {
-        ended = job.run(&client, &mut notifications, args) => ended,
+        ended = job.run(&client, &mut notifications, args, out) => ended,
         rejected = &mut agent => return Err(agent_ended(rejected)),
         () = interrupted.cancelled() => Ok(Ended::Interrupted),
     };
@@ -151,16 +156,4 @@ fn shell_word(path: &Path) -> String {
         return text;
     }
     format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_with_a_space_is_quoted() {
-        assert_eq!(shell_word(Path::new(".everlog")), ".everlog");
-        assert_eq!(shell_word(Path::new("my data")), "'my data'");
-        assert_eq!(shell_word(Path::new("it's")), r"'it'\''s'");
-    }
 }

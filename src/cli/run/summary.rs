@@ -22,19 +22,28 @@ const FAILURES_TOLD_MAX: usize = 5;
 const MODEL_FIELDS: [&str; 6] = ["accuracy", "precision", "recall", "f1_score", "loss", "training_time"];
 
 /// Prints the summary of an ended pipeline; whether it went well.
-pub(super) async fn print(client: &Client, info: &Value, data: &Path, output: Output) -> Result<bool, Trouble> {
+pub(super) async fn print(
+    out: &mut impl Write,
+    client: &Client,
+    info: &Value,
+    data: &Path,
+    output: Output,
+) -> Result<bool, Trouble> {
     let id = info["id"].as_str().unwrap_or_default();
     let tasks = tasks::list(client, id, None, usize::MAX).await?;
     let models = models(client, info).await?;
     let stopped = info["metrics"]["stopped"].as_bool().unwrap_or(false);
     let well = info["status"] == "completed" && !stopped;
     match output {
-        Output::Table => print_table(info, &tasks, &models, data, stopped)?,
+        Output::Table => print_table(out, info, &tasks, &models, stopped)?,
         Output::Json => {
-            output::print(&json!({"pipeline": info, "tasks": tasks, "models": models, "data": data}), output)?
+            output::print(out, &json!({"pipeline": info, "tasks": tasks, "models": models, "data": data}), output)?
         }
-        Output::Ndjson => print_lines(info, &tasks, &models)?,
+        Output::Ndjson => print_lines(out, info, &tasks, &models)?,
     }
+    tell_failures(&tasks);
+    let data = shell_word(data);
+    eprintln!("the history is in {data}; look at it with: everlog log --data {data}");
     Ok(well)
 }
 
@@ -57,8 +66,7 @@ fn moment(text: &Value) -> Option<jiff::Timestamp> {
     text.as_str()?.parse().ok()
 }
 
-fn print_lines(info: &Value, tasks: &[TaskRow], models: &[Value]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn print_lines(out: &mut impl Write, info: &Value, tasks: &[TaskRow], models: &[Value]) -> io::Result<()> {
     writeln!(out, "{}", output::compact(&output::tagged("pipeline", info)))?;
     for task in tasks {
         writeln!(out, "{}", output::compact(&output::tagged("task", &json!(task))))?;
@@ -69,8 +77,13 @@ fn print_lines(info: &Value, tasks: &[TaskRow], models: &[Value]) -> io::Result<
     Ok(())
 }
 
-fn print_table(info: &Value, tasks: &[TaskRow], models: &[Value], data: &Path, stopped: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn print_table(
+    out: &mut impl Write,
+    info: &Value,
+    tasks: &[TaskRow],
+    models: &[Value],
+    stopped: bool,
+) -> io::Result<()> {
     let header = ["task", "status", "seconds", "result"];
     let (first, last) = ends(tasks);
     let rows = first.iter().map(row).chain(gap(tasks)).chain(last.iter().map(row));
@@ -81,11 +94,7 @@ fn print_table(info: &Value, tasks: &[TaskRow], models: &[Value], data: &Path, s
     let how = if stopped { "stopped by request".to_owned() } else { cell(&info["status"]) };
     let name = terminal::one_line(&cell(&info["name"]));
     writeln!(out, "pipeline {name}: {}; {}", terminal::one_line(&how), Counts::of(tasks))?;
-    out.flush()?;
-    tell_failures(tasks);
-    let data = shell_word(data);
-    eprintln!("the history is in {data}; look at it with: everlog log --data {data}");
-    Ok(())
+    out.flush()
 }
 
 /// The rows shown: all, or the first and the last.
