@@ -30,7 +30,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
 }
 
 fn config() -> Config {
-    Config { cases: HISTORIES, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() }
+    Config { cases: HISTORIES, failure_persistence: None, max_shrink_iters: 500, ..Config::default() }
 }
 
 fn settings() -> Settings {
@@ -78,7 +78,9 @@ impl Player {
         let (kind, a, b, c) = step;
         let client = Actor::Connection(self.connection);
         let (actor, command) = match kind % 64 {
-            0..=9 => (client, self.register(a, b, c)),
+            // What a step shrinks to.
+            0 => return,
+            1..=9 => (client, self.register(a, b, c)),
             10..=15 => (client, self.create(a, b, c)),
             16..=20 => (client, Command::StartPipeline { pipeline: self.idle(a) }),
             21..=24 => {
@@ -143,8 +145,11 @@ impl Player {
         let running = tasks.iter().filter(|_| c % 3 > 0).map(|task| (task.id, task.attempt + u32::from(c % 7 == 0)));
         // What an agent declares hangs on its name: one that shrinks may hold more than it would be given.
         let (caps, slots) = (a % AGENTS, 1 + u32::from(a % AGENTS) % 3);
-        let declared =
-            Declared { cpu: Some(200), memory: (a % 4 == 1).then_some(250), gpu: Some(u32::from(a % 3) * 1_000) };
+        let declared = Declared {
+            cpu: Some(200),
+            memory: (a % 4 == 1).then_some(250),
+            gpu: Some(u32::from(a % AGENTS % 3) * 1_000),
+        };
         let gpu = (a % AGENTS == 6).then_some(2_000);
         Command::RegisterAgent {
             name: agent.to_string(),

@@ -1,6 +1,6 @@
 //! The laws that hold of every state, counted anew from the facts: nothing here asks the scheduler's index.
 
-use everlog_replay::spec::{Resources, Strategy};
+use everlog_replay::spec::{Resources, Strategy, Usage};
 use everlog_replay::state::{Agent, Counts, Pipeline, Presence, Task};
 use everlog_replay::{PipelineStatus, State, TaskStatus};
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ fn leases(state: &State) {
         assert!(task.status.is_final() || task.waiting_for as usize == open, "'{}' waits for {open}", task.name);
     }
     for (ix, agent) in state.agents.iter() {
-        let mut used = Resources::NONE;
+        let mut used = Usage::default();
         for task in &agent.running {
             let task = &state.tasks[*task];
             assert_eq!(
@@ -39,7 +39,7 @@ fn leases(state: &State) {
                 task.name,
                 agent.id
             );
-            used = used.and(task.spec.demand);
+            used.add(task.spec.demand);
         }
         assert_eq!(agent.used, used, "what {} uses", agent.id);
         assert!(agent.presence != Presence::Lost || agent.running.is_empty(), "{} is lost and holds nothing", agent.id);
@@ -72,8 +72,11 @@ fn counts(state: &State) {
 fn limits(state: &State) {
     for (_, agent) in state.agents.iter() {
         assert!(agent.running.len() <= agent.slots as usize, "slots of {}", agent.id);
-        let capacity = agent.resources.capacity();
-        assert!(capacity.covers(agent.used), "resources of {}", agent.id);
+        let (has, used) = (agent.resources, agent.used);
+        let within = |declared: Option<u32>, used: u64| declared.is_none_or(|declared| u64::from(declared) >= used);
+        assert!(within(has.cpu, used.cpu), "processor time of {}", agent.id);
+        assert!(has.memory.is_none_or(|memory| memory >= used.memory), "memory of {}", agent.id);
+        assert!(within(has.gpu.or(Some(0)), used.gpu), "graphics processors of {}", agent.id);
     }
     for (_, pipeline) in state.pipelines.iter() {
         let leased = pipeline.counts.leased();
@@ -135,8 +138,10 @@ fn is_aware(state: &State, task: &Task) -> bool {
 
 fn in_budget(state: &State, demand: Resources) -> bool {
     let undeclared = state.agents.iter().filter(|(_, agent)| !agent.resources.is_declared());
-    let (used, running) = undeclared
-        .fold((demand, 0), |(used, running), (_, agent)| (used.and(agent.used), running + agent.running.len()));
+    let (cpu, memory, running) = undeclared.fold((0, 0, 0), |(cpu, memory, running), (_, agent)| {
+        (cpu + agent.used.cpu, memory + agent.used.memory, running + agent.running.len())
+    });
     let limits = state.settings.limits;
-    used.cpu <= limits.cpu && used.memory <= limits.memory && (!state.load.is_over() || running == 0)
+    let fits = cpu + u64::from(demand.cpu) <= u64::from(limits.cpu) && memory + demand.memory <= limits.memory;
+    fits && (!state.load.is_over() || running == 0)
 }
