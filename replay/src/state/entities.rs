@@ -4,7 +4,7 @@ use super::registry::{AgentIx, Entity, PipelineIx, TaskIx};
 use crate::event::{CancelReason, FailureKind};
 use crate::ids::{AgentId, ConnectionNo, PipelineId, TaskId, Timestamp};
 use crate::queue::ClassIx;
-use crate::spec::{Declared, PipelineOptions, Resources, Strategy, TaskSpec};
+use crate::spec::{Declared, PipelineOptions, Resources, Strategy, TaskSpec, Usage};
 use crate::status::{PipelineStatus, TaskStatus};
 use crate::text::Payload;
 use serde::{Deserialize, Serialize};
@@ -221,6 +221,18 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// What it counts among the ended: its tasks, but at least one, so that empty ones are forgotten as well.
+    pub(crate) fn weight(&self) -> u64 {
+        (self.tasks.len() as u64).max(1)
+    }
+
+    /// The number of tasks that it runs at a time, where that many run already.
+    pub(crate) fn is_full(&self) -> Option<u64> {
+        let concurrent_max = u64::from(self.options.concurrent_max);
+        let most = if self.mode == Strategy::Sequential { concurrent_max.min(1) } else { concurrent_max };
+        (self.counts.leased() >= most).then_some(most)
+    }
+
     /// Mean duration of its completed tasks in microseconds; `None` before the first.
     #[must_use]
     pub fn mean_duration_us(&self) -> Option<u64> {
@@ -285,7 +297,7 @@ pub struct Agent {
     /// What it works on, oldest first.
     pub running: Vec<TaskIx>,
     /// What these use together.
-    pub used: Resources,
+    pub used: Usage,
     /// From real outcomes and durations, in millionths; a new agent has 1,000,000.
     pub score_ppm: u32,
     /// Attempts that succeeded.
@@ -310,10 +322,15 @@ impl Agent {
         self.presence == Presence::Active && self.running.len() < self.slots as usize
     }
 
-    /// What it has left.
+    /// What it has left. Processor time and memory do not bind an agent that declares neither.
     #[must_use]
     pub fn free(&self) -> Resources {
-        self.resources.capacity().less(self.used)
+        let capacity = self.resources.capacity();
+        if self.resources.is_declared() {
+            capacity.less(self.used)
+        } else {
+            Resources { gpu: capacity.less(self.used).gpu, ..capacity }
+        }
     }
 
     /// Share of its slots in use, in thousandths.
