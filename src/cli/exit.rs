@@ -8,6 +8,8 @@ use miette::Diagnostic;
 use super::terminal;
 use crate::agent::AgentError;
 use crate::client::{ClientError, code};
+use crate::config::ConfigError;
+use crate::coordinator::Failed;
 use crate::failure::Failure;
 use crate::pipeline_file::PipelineFileError;
 use crate::server::StartError;
@@ -51,6 +53,10 @@ pub(super) enum Trouble {
     #[error(transparent)]
     Server(#[from] StartError),
     #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Coordinator(#[from] Failed),
+    #[error(transparent)]
     History(#[from] Failure),
     #[error("{0}")]
     Usage(String),
@@ -77,8 +83,8 @@ impl Trouble {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Client(error) | Self::Agent(AgentError::Rejected { cause: error, .. }) => exit_of(error),
-            Self::PipelineFile(_) | Self::Usage(_) => Exit::Usage,
-            Self::Server(_) | Self::History(_) | Self::Failed(_) => Exit::Failed,
+            Self::PipelineFile(_) | Self::Usage(_) | Self::Config(_) => Exit::Usage,
+            Self::Server(_) | Self::Coordinator(_) | Self::History(_) | Self::Failed(_) => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) => Exit::Failed,
         }

@@ -18,8 +18,10 @@ use super::signals::Signals;
 use super::terminal;
 use crate::agent::{Agent, AgentConfig, AgentError, CancelToken, CommandHandler};
 use crate::client::Client;
+use crate::config::Config;
+use crate::coordinator::Failed;
 use crate::pipeline_file::{self, Submission};
-use crate::server::{Server, ServerConfig};
+use crate::server::Server;
 use job::Job;
 
 /// The command line of `run`.
@@ -34,6 +36,9 @@ pub(super) struct Args {
     /// The directory that holds the history
     #[arg(long, value_name = "DIR", default_value = ".everlog")]
     data: PathBuf,
+    /// The configuration [default: config/mcp.yaml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How many tasks run at once [default: the number of processors]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     slots: Option<u16>,
@@ -53,13 +58,11 @@ enum Ended {
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
     let submission = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
-    let server = Server::start(ServerConfig {
-        data: args.data.clone(),
-        host: "127.0.0.1".to_owned(),
-        port: 0,
-        ..ServerConfig::default()
-    })
-    .await?;
+    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?.server();
+    config.data.clone_from(&args.data);
+    config.host = "127.0.0.1".to_owned();
+    config.port = 0;
+    let server = Server::start(config).await?;
     let url = server.url();
     let interrupted = CancelToken::new();
     let mut stdout = std::io::stdout();
@@ -67,13 +70,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     tokio::pin!(working);
     let ended = tokio::select! {
         ended = &mut working => ended,
-        () = server.failed() => return Err(died(&args.data)),
+        failed = server.failed() => return Err(died(&failed, &args.data)),
         () = signals.next() => {
             eprintln!("stopping what runs; press again to stop at once");
             interrupted.cancel();
             tokio::select! {
                 ended = &mut working => ended,
-                () = server.failed() => return Err(died(&args.data)),
+                failed = server.failed() => return Err(died(&failed, &args.data)),
                 () = signals.next() => return Ok(interrupted_exit(&args.data)),
             }
         }
@@ -135,8 +138,8 @@ fn agent_ended(ended: Result<(), AgentError>) -> Trouble {
     }
 }
 
-fn died(data: &Path) -> Trouble {
-    Trouble::Failed(format!("the coordinator stopped, see the messages above; go on with `{}`", resume_command(data)))
+fn died(failed: &Failed, data: &Path) -> Trouble {
+    Trouble::Failed(format!("the coordinator stopped: {failed}; go on with `{}`", resume_command(data)))
 }
 
 fn interrupted_exit(data: &Path) -> Exit {
