@@ -129,34 +129,55 @@ fn progress_shows_and_is_checked() {
 }
 
 #[test]
-fn assigning_by_hand_obeys_state_and_capabilities() {
+fn assigning_by_hand_obeys_state_limits_and_capabilities() {
     let server = Server::start();
     let mut host = server.peer();
-    let mut agent = Agent::register(&server, json!({"id": "a", "name": "a", "slots": 2, "ready": true, "capabilities": ["cpu"]}));
+    let mut agent =
+        Agent::register(&server, json!({"id": "a", "name": "a", "slots": 2, "ready": true, "capabilities": ["cpu"]}));
     // One at a time: the second task waits although the agent has a slot.
-    let params = json!({"name": "p", "strategy": "sequential", "tasks": [{"name": "one"}, {"name": "two"}, {"name": "three", "required_capabilities": ["gpu"]}]});
+    let params = json!({"name": "p", "strategy": "sequential", "tasks": [{"name": "one"}, {"name": "two"}]});
     let created = host.request("pipeline/create", params);
     let ids: Vec<&str> = created["task_ids"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let lacking = task(&mut host, "lacking", json!({"required_capabilities": ["gpu"]}));
     let assign = |task: &str, agent: &str| json!({"task_id": task, "agent_id": agent});
     host.refused(-40_003, "task/assign", assign(ids[0], "a"));
     host.request("pipeline/start", json!({"pipeline_id": created["pipeline_id"]}));
     let one = agent.next();
     assert_eq!(one.name, "one");
 
-    let refused = host.refused(-40_012, "task/assign", assign(ids[0], "a"));
-    assert_eq!((&refused.data["task_id"], &refused.data["agent_id"]), (&json!(ids[0]), &json!("a")));
-    let refused = host.refused(-40_022, "task/assign", assign(ids[2], "a"));
-    assert!(refused.message.contains("gpu") && refused.data["agent_id"] == "a", "{refused:?}");
     for method in ["task/assign", "agent/assign"] {
+        let refused = host.refused(-40_022, method, assign(ids[1], "a"));
+        assert!(refused.message.contains("1 at a time"), "{refused:?}");
+        let refused = host.refused(-40_022, method, assign(&lacking, "a"));
+        assert!(refused.message.contains("gpu") && refused.data["agent_id"] == "a", "{refused:?}");
         assert_eq!(host.refused(-40_021, method, assign(ids[1], "nobody")).data["agent_id"], "nobody");
         assert_eq!(host.refused(-40_011, method, assign(NOBODY, "a")).data["task_id"], NOBODY);
         host.refused(-32_602, method, json!({"task_id": ids[1]}));
         host.refused(-32_602, method, json!({"agent_id": "a"}));
     }
-    assert_eq!(host.request("agent/assign", assign(ids[1], "a")), json!({"task_id": ids[1], "agent_id": "a", "status": "assigned"}));
-    assert_eq!(agent.next().name, "two");
+    let _other = Agent::join(&server, "b");
+    let refused = host.refused(-40_012, "task/assign", assign(ids[0], "b"));
+    assert_eq!((&refused.data["task_id"], &refused.data["agent_id"]), (&json!(ids[0]), &json!("a")));
     agent.complete(&one, json!(1));
     assert_eq!(host.refused(-40_013, "task/assign", assign(ids[0], "a")).data["status"], "completed");
+}
+
+#[test]
+#[ignore = "open: the scheduler is always there first, so an assignment by hand is refused even for the agent that holds the task"]
+fn assigning_by_hand_to_the_agent_that_has_the_task_is_granted() {
+    let server = Server::start();
+    let mut host = server.peer();
+    let mut agent = Agent::join(&server, "a");
+    // As existing clients do: create, then assign.
+    for method in ["task/assign", "agent/assign"] {
+        let id = task(&mut host, "t", json!({}));
+        let granted = host.request(method, json!({"task_id": id, "agent_id": "a"}));
+        assert_eq!(granted, json!({"task_id": id, "agent_id": "a", "status": "assigned"}));
+        let given = agent.next();
+        assert_eq!((given.task.as_str(), given.attempt), (id.as_str(), 1));
+        agent.expect_idle();
+        agent.complete(&given, json!(1));
+    }
 }
 
 #[test]
