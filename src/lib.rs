@@ -4,6 +4,11 @@
 //! nothing that `everlog-replay` could decide.
 
 pub mod clock;
+pub mod config;
+pub mod coordinator;
 pub mod exchange;
+pub mod machine;
 pub mod protocol;
+pub mod render;
+pub mod server;
 pub mod shared;

@@ -21,5 +21,6 @@ mod wishes;
 
 pub use frame::{BadFrame, Frame, FrameType};
 pub use operation::{Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};
+pub(crate) use request::distance;
 pub use request::{Ids, interpret, methods};
 pub use topic::Topic;

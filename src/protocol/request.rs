@@ -125,7 +125,7 @@ fn unknown(method: &str) -> Refusal {
 }
 
 /// Levenshtein distance in bytes: the fewest insertions, deletions and substitutions that turn one text into the other.
-fn distance(one: &str, other: &str) -> usize {
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {
         let mut diagonal = row[0];
