@@ -241,3 +241,6 @@ fn tell_all(shared: &Shared, method: &'static str, params: String) {
         shared.directory.broadcast(&Outgoing::Sample(Arc::new(sample)), |_| true);
     }
 }
+
+#[cfg(test)]
+mod tests;
