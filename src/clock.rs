@@ -123,6 +123,12 @@ impl<S: TimeSource> Clock for SystemClock<S> {
     }
 }
 
+/// The present moment of the wall clock, as protocol text: for what clients and agents write, never for log time.
+#[must_use]
+pub fn now_text() -> String {
+    Timestamp(OsTime.wall_ns() / MICROSECOND_NS).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -63,6 +63,18 @@ pub enum Message {
     },
     /// The connection ended.
     Closed,
+    /// Not from a client: a reading of the load of coordinator and local agents.
+    Load {
+        /// Processor time, in hundredths of a percent of the machine.
+        cpu: u32,
+        /// Memory in KiB.
+        memory: u64,
+    },
+    /// Not from a client: the coordinator is asked to end. What stands before it is still answered.
+    Drain {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// From the coordinator to a session. Durable is what it rests on when it is sent.

@@ -2,8 +2,10 @@
 
 use crate::clock::Clock;
 use crate::exchange::{Directory, Inbound};
+use crate::failure::Failure;
 use crossbeam_channel::Sender;
-use everlog_replay::{Json, Seq, State, TaskId, Timestamp};
+use everlog_replay::record::{PipelineInfo, TaskInfo};
+use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ pub struct Shared {
     pub inbox: Sender<Inbound>,
     /// The newest progress of the tasks that run.
     pub progress: Mutex<BTreeMap<TaskId, Progress>>,
+    /// The newest figures of each agent.
+    pub agent_metrics: Mutex<BTreeMap<AgentId, Json>>,
     /// Long payloads and what is no longer in the state.
     pub history: Arc<dyn History>,
 }
@@ -44,5 +48,23 @@ pub trait History: Send + Sync {
     ///
     /// # Errors
     /// When the log can not be read.
-    fn payload(&self, seq: Seq) -> Result<Json, everlog_storage::Fault>;
+    fn payload(&self, seq: Seq) -> Result<Json, Failure>;
+
+    /// The events from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn events(&self, first: Seq, last: Seq) -> Result<Vec<Envelope>, Failure>;
+
+    /// The record of a pipeline that has left the state; `None` when there never was one, or it was deleted.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineInfo>, Failure>;
+
+    /// The record of a task that has left the state; `None` when there never was one, or its pipeline was deleted.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn task(&self, id: TaskId) -> Result<Option<TaskInfo>, Failure>;
 }

@@ -2,7 +2,7 @@
 //! bug when live and a finding in an audit.
 
 use crate::envelope::Envelope;
-use crate::event::{self, AfterFailure, CancelReason, Event};
+use crate::event::{self, AfterFailure, Event};
 use crate::ids::{AgentId, PipelineId, Seq, TaskId, Timestamp};
 use crate::limits::LOST_AGENTS_MAX;
 use crate::queue::Scope;
@@ -298,7 +298,7 @@ impl Fold<'_> {
             return Err(self.contradiction(format!("pipeline {id} ends before its tasks")));
         }
         pipeline.ended_at = Some(self.at);
-        self.state.ended_tasks += pipeline.tasks.len() as u64;
+        self.state.ended_tasks += pipeline.weight();
         self.state.ended.push_back(Ended::Pipeline(id));
         self.forget_old();
         Ok(())
@@ -311,8 +311,8 @@ impl Fold<'_> {
         }
         if self.state.pipelines[ix].status.is_final() {
             self.state.ended.retain(|ended| *ended != Ended::Pipeline(e.pipeline));
-            let tasks = self.state.pipelines[ix].tasks.len() as u64;
-            self.state.ended_tasks = self.state.ended_tasks.saturating_sub(tasks);
+            let weight = self.state.pipelines[ix].weight();
+            self.state.ended_tasks = self.state.ended_tasks.saturating_sub(weight);
         }
         self.drop_pipeline(ix);
         Ok(())
@@ -333,8 +333,8 @@ impl Fold<'_> {
             match self.state.ended.pop_front() {
                 Some(Ended::Pipeline(id)) => {
                     let Some(ix) = self.state.pipelines.find(&id.0) else { continue };
-                    let tasks = self.state.pipelines[ix].tasks.len() as u64;
-                    self.state.ended_tasks = self.state.ended_tasks.saturating_sub(tasks);
+                    let weight = self.state.pipelines[ix].weight();
+                    self.state.ended_tasks = self.state.ended_tasks.saturating_sub(weight);
                     self.drop_pipeline(ix);
                 }
                 Some(Ended::Task(id)) => {
@@ -426,7 +426,7 @@ impl Fold<'_> {
         self.state.enter_deadlines(ix);
         let holder = &mut self.state.agents[agent];
         holder.running.push(ix);
-        holder.used = holder.used.and(demand);
+        holder.used.add(demand);
         self.state.charge(agent, demand, true);
         self.state.refresh_agent(agent);
         if let Some(pipeline) = pipeline {
@@ -458,7 +458,7 @@ impl Fold<'_> {
         let demand = task.spec.demand;
         let agent = &mut self.state.agents[lease.agent];
         agent.running.retain(|running| *running != ix);
-        agent.used = agent.used.less(demand);
+        agent.used.take(demand);
         self.state.charge(lease.agent, demand, false);
         self.state.refresh_agent(lease.agent);
         Some(lease)
@@ -467,11 +467,13 @@ impl Fold<'_> {
     fn task_completed(&mut self, e: &event::TaskCompleted) -> Result<(), Illegal> {
         let ix = self.task(e.task)?;
         self.expect_attempt(ix, e.attempt)?;
+        let task = &self.state.tasks[ix];
+        // The mean of those before this one.
+        let mean_us = self.state.pipeline_of(task).and_then(Pipeline::mean_duration_us);
         self.step_task(ix, TaskStep::Complete)?;
         let task = &self.state.tasks[ix];
         let begun = task.started_at.or(task.lease.as_ref().map(|lease| lease.assigned_at)).unwrap_or(self.at);
         let duration_us = self.at.micros_since(begun);
-        let mean_us = self.state.pipeline_of(task).and_then(Pipeline::mean_duration_us);
         let expected_us = task.spec.estimate_ms.map(|ms| ms.saturating_mul(1_000)).or(mean_us);
         if let Some(pipeline) = task.pipeline {
             let busy = &mut self.state.pipelines[pipeline].busy_us;
@@ -555,6 +557,9 @@ impl Fold<'_> {
 
     fn task_released(&mut self, e: &event::TaskReleased) -> Result<(), Illegal> {
         let ix = self.task(e.task)?;
+        if self.state.tasks[ix].retry_at.is_none() {
+            return Err(self.contradiction(format!("task {} is not in a back-off", e.task)));
+        }
         self.step_task(ix, TaskStep::Release)?;
         self.state.leave_deadlines(ix);
         self.state.tasks[ix].retry_at = None;
@@ -569,12 +574,7 @@ impl Fold<'_> {
         }
         self.step_task(ix, TaskStep::Cancel)?;
         self.end_lease(ix);
-        let kind = match e.reason {
-            CancelReason::Skipped { .. } => TaskErrorKind::Skipped,
-            CancelReason::Requested | CancelReason::PipelineStopped | CancelReason::PipelineFailed => {
-                TaskErrorKind::Cancelled
-            }
-        };
+        let kind = TaskErrorKind::of(e.reason);
         let task = &mut self.state.tasks[ix];
         task.retry_at = None;
         task.error = Some(Box::new(TaskError { kind, message: e.message.clone() }));
@@ -666,9 +666,9 @@ impl Fold<'_> {
     fn agent_lost(&mut self, e: &event::AgentLost) -> Result<(), Illegal> {
         self.agent_presence(&e.agent, Presence::Lost)?;
         self.state.lost.push_back(e.agent.clone());
-        let too_many = self.state.lost.len() > LOST_AGENTS_MAX;
-        let Some(oldest) = self.state.lost.front().filter(|_| too_many).cloned() else { return Ok(()) };
-        if let Ok(ix) = self.expect_idle(&oldest) {
+        while self.state.lost.len() > LOST_AGENTS_MAX {
+            // One that still holds leases stays until they have ended.
+            let Some(Ok(ix)) = self.state.lost.front().map(|oldest| self.expect_idle(oldest)) else { break };
             self.state.lost.pop_front();
             self.drop_agent(ix);
         }

@@ -5,6 +5,7 @@
 //! events come from. So nothing in this crate may know a clock, a socket, a disk, a thread or a random source.
 
 mod apply;
+mod archive;
 pub mod codec;
 mod command;
 mod decide;
@@ -15,6 +16,7 @@ pub mod limits;
 mod notice;
 mod plan;
 mod queue;
+pub mod record;
 mod refusal;
 mod slab;
 pub mod spec;
@@ -23,6 +25,7 @@ mod status;
 mod text;
 
 pub use apply::{Illegal, apply};
+pub use archive::{PipelineStory, TaskStory};
 pub use command::{Command, Failure, NewTask, Observation};
 pub use decide::decide;
 pub use envelope::{Actor, Envelope, RequestKey, Stamp};

@@ -16,12 +16,16 @@ pub const LOST_AGENTS_MAX: usize = 1_000;
 pub const LIVE_TASKS_MAX: usize = 5_000_000;
 /// Dependencies of one task.
 pub const DEPENDENCIES_MAX: usize = 100_000;
-/// Pipelines that have not been deleted and are not yet history.
+/// Pipelines that have not been deleted and are not yet history (an ended one without tasks counts as one task there).
 pub const PIPELINES_MAX: usize = 100_000;
 /// Distinct (capabilities, resources, strategy kind) among the tasks that have not ended: the scheduler's cost rests on it.
 pub const CLASSES_MAX: usize = 4_096;
 /// Distance of a priority from 0, so that ageing bounds every wait.
 pub const PRIORITY_MAX: i32 = 1_000;
+/// Weight of one task, in thousandths: it delays a task as a priority of -1000 would, so ageing bounds that wait as well.
+pub const WEIGHT_MILLI_MAX: u32 = 1_000_000;
+/// Memory that one task may ask for, in KiB (1 PiB): the sum over [`LIVE_TASKS_MAX`] tasks stays within 64 bits.
+pub const MEMORY_KIB_MAX: u64 = 1 << 40;
 /// Retries of one task.
 pub const RETRIES_MAX: u32 = 1_000;
 /// Entries of a retry policy's list of failures that are not retried.

@@ -7,7 +7,7 @@
 //! ordered set, however many tasks wait.
 
 use crate::slab::Slab;
-use crate::spec::Resources;
+use crate::spec::{Resources, Usage};
 use crate::state::{AgentIx, PipelineIx, TaskIx};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +74,7 @@ pub(crate) struct Budget {
     /// The limits.
     pub limits: Resources,
     /// What runs on agents that declare nothing.
-    pub used: Resources,
+    pub used: Usage,
     /// How many tasks that is.
     pub running: u32,
     /// Whether the machine is measured to be over a limit.
@@ -83,8 +83,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     fn fits(&self, demand: Resources) -> bool {
-        let sum = self.used.and(Resources { gpu: 0, ..demand });
-        let within = self.limits.cpu >= sum.cpu && self.limits.memory >= sum.memory;
+        let within = self.limits.less(self.used).covers(Resources { gpu: 0, ..demand });
         within && (!self.over || self.running == 0)
     }
 }

@@ -72,24 +72,42 @@ impl Resources {
         self.cpu >= need.cpu && self.memory >= need.memory && self.gpu >= need.gpu
     }
 
-    /// `self` less `used`; nothing goes below zero.
+    /// What is left of `self` beside `used`; nothing goes below zero.
     #[must_use]
-    pub fn less(self, used: Self) -> Self {
+    pub fn less(self, used: Usage) -> Self {
+        let narrow = |all: u32, used: u64| u32::try_from(u64::from(all).saturating_sub(used)).unwrap_or(0);
         Self {
-            cpu: self.cpu.saturating_sub(used.cpu),
+            cpu: narrow(self.cpu, used.cpu),
             memory: self.memory.saturating_sub(used.memory),
-            gpu: self.gpu.saturating_sub(used.gpu),
+            gpu: narrow(self.gpu, used.gpu),
         }
     }
+}
 
-    /// `self` and `more` together.
-    #[must_use]
-    pub fn and(self, more: Self) -> Self {
-        Self {
-            cpu: self.cpu.saturating_add(more.cpu),
-            memory: self.memory.saturating_add(more.memory),
-            gpu: self.gpu.saturating_add(more.gpu),
-        }
+/// What several tasks use together: wide enough for the sum over all tasks, so that adding and taking away stay exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Processor time in hundredths of a percent of one core.
+    pub cpu: u64,
+    /// Memory in KiB.
+    pub memory: u64,
+    /// Graphics processors, in thousandths.
+    pub gpu: u64,
+}
+
+impl Usage {
+    /// One more task runs.
+    pub fn add(&mut self, demand: Resources) {
+        self.cpu = self.cpu.saturating_add(u64::from(demand.cpu));
+        self.memory = self.memory.saturating_add(demand.memory);
+        self.gpu = self.gpu.saturating_add(u64::from(demand.gpu));
+    }
+
+    /// One task less runs.
+    pub fn take(&mut self, demand: Resources) {
+        self.cpu = self.cpu.saturating_sub(u64::from(demand.cpu));
+        self.memory = self.memory.saturating_sub(demand.memory);
+        self.gpu = self.gpu.saturating_sub(u64::from(demand.gpu));
     }
 }
 

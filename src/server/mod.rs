@@ -11,14 +11,14 @@ mod outbound;
 mod session;
 mod turns;
 
-use crate::coordinator::{Coordinator, Options};
+use crate::coordinator::{Coordinator, Failed, Options};
 use crate::exchange::{Outgoing, Sample};
+use crate::failure::Failure;
 use crate::machine::{Load, Machine, SystemSample, Watch};
 use crate::shared::Shared;
 use door::{Door, LocalConnections};
 use everlog_replay::Json;
 use everlog_replay::spec::Settings;
-use everlog_storage::Fault;
 use limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX, GOODBYE_WITHIN, HEARTBEAT_EVERY};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,9 +68,12 @@ impl Default for ServerConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The data directory can not be used.
+    /// The data directory can not be used, or its log does not fold.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Failure(#[from] Failure),
+    /// The coordinator ended, and not because it was asked to.
+    #[error(transparent)]
+    Failed(#[from] Failed),
     /// The host has no address.
     #[error("cannot find an address of '{host}': {source}; give a name of this machine, or an address such as 127.0.0.1")]
     Resolve {
@@ -167,7 +170,7 @@ impl Server {
     }
 
     /// Resolves when the coordinator has died: the process has to end then, and a restart replays.
-    pub async fn failed(&self) -> Fault {
+    pub async fn failed(&self) -> Failed {
         self.coordinator.failed().await
     }
 
@@ -175,7 +178,7 @@ impl Server {
     ///
     /// # Errors
     /// When the coordinator could not end in order; nothing acknowledged is lost.
-    pub async fn drain(self) -> Result<(), Fault> {
+    pub async fn drain(self) -> Result<(), Failed> {
         let Self { coordinator, shared, door, machine, heartbeat } = self;
         let guests = door.close();
         heartbeat.abort();

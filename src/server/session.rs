@@ -223,7 +223,9 @@ impl Reading<'_> {
             Message::Refused { id: None, .. }
             | Message::Notification { .. }
             | Message::Opened { .. }
-            | Message::Closed => return self.hand_in_patiently(message, INBOX_NOTIFICATIONS_MAX).await,
+            | Message::Closed
+            | Message::Load { .. }
+            | Message::Drain { .. } => return self.hand_in_patiently(message, INBOX_NOTIFICATIONS_MAX).await,
         };
         if self.turns.in_flight() >= IN_FLIGHT_MAX {
             let sentence = format!("{IN_FLIGHT_MAX} requests of this connection are in flight, the most allowed; await answers");

@@ -44,8 +44,8 @@ impl Decision<'_> {
         let held = |agent: &Agent| agent.running.iter().map(|ix| &self.state.tasks[*ix]).collect::<Vec<&Task>>();
         let held = known.map(held).unwrap_or_default();
         let kept: BTreeSet<(TaskId, u32)> = held.iter().map(|task| (task.id, task.attempt)).collect();
-        let dropped = held.iter().filter(|task| !named.contains(&(task.id, task.attempt)));
-        let mut events: Vec<Event> = dropped.filter_map(|task| self.requeued(task, RequeueReason::NotNamed)).collect();
+        let dropped = held.iter().copied().filter(|task| !named.contains(&(task.id, task.attempt)));
+        let mut events = self.let_go(dropped, RequeueReason::NotNamed);
         let mut capabilities = capabilities.clone();
         capabilities.sort();
         capabilities.dedup();
@@ -69,8 +69,7 @@ impl Decision<'_> {
     pub(super) fn unregister_agent(&self, id: &AgentId) -> Result<Vec<Event>, Refusal> {
         let agent = self.state.agent(id)?;
         let running = agent.running.iter().map(|ix| &self.state.tasks[*ix]);
-        let mut events: Vec<Event> =
-            running.filter_map(|task| self.requeued(task, RequeueReason::Unregistered)).collect();
+        let mut events = self.let_go(running, RequeueReason::Unregistered);
         events.push(event::AgentUnregistered { agent: id.clone() }.into());
         Ok(events)
     }
@@ -93,7 +92,7 @@ impl Decision<'_> {
 
     /// The lease of an agent that is lost ends; that counts against the task, which may be what took the agent down.
     pub(super) fn expire_lease(&self, id: TaskId) -> Result<Vec<Event>, Refusal> {
-        let task = self.state.task(id)?;
+        let Ok(task) = self.state.task(id) else { return Ok(Vec::new()) };
         let holder = task.lease.as_ref().map(|lease| &self.state.agents[lease.agent]);
         let Some(agent) = holder.filter(|agent| agent.presence == Presence::Lost) else { return Ok(Vec::new()) };
         let message = format!("agent {} was not heard for the term of a lease", agent.id);

@@ -4,7 +4,7 @@ use crate::command::NewTask;
 use crate::ids::TaskId;
 use crate::limits::DEPENDENCIES_MAX;
 use crate::refusal::Refusal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What a name stands for.
@@ -41,6 +41,7 @@ pub(super) fn resolve<'a>(
             )));
         }
         let mut upstream = Vec::with_capacity(count);
+        let mut seen = BTreeSet::new();
         for wanted in &task.depends_on {
             let id = match names.get(wanted.as_str()) {
                 Some(Named::One(id)) => *id,
@@ -57,7 +58,7 @@ pub(super) fn resolve<'a>(
                     ))
                 })?,
             };
-            if !upstream.contains(&id) {
+            if seen.insert(id) {
                 upstream.push(id);
             }
         }
@@ -125,18 +126,17 @@ pub(super) fn in_order(tasks: &[NewTask], edges: &[Vec<TaskId>]) -> Vec<usize> {
     let mut placed = vec![false; tasks.len()];
     let mut order = Vec::with_capacity(tasks.len());
     for start in 0..tasks.len() {
-        let mut path = vec![start];
-        while let Some(&at) = path.last() {
-            if placed[at] {
-                path.pop();
-                continue;
-            }
-            let open = edges[at].iter().filter_map(|id| new.get(id)).find(|n| !placed[**n]);
-            match open {
-                Some(next) => path.push(*next),
+        // The path walked so far, each with the number of its edges already followed.
+        let mut path = if placed[start] { Vec::new() } else { vec![(start, 0)] };
+        while let Some((at, followed)) = path.last_mut() {
+            match edges[*at].get(*followed).map(|id| new.get(id)) {
+                Some(next) => {
+                    *followed += 1;
+                    path.extend(next.filter(|next| !placed[**next]).map(|next| (*next, 0)));
+                }
                 None => {
-                    placed[at] = true;
-                    order.push(at);
+                    placed[*at] = true;
+                    order.push(*at);
                     path.pop();
                 }
             }

@@ -2,12 +2,12 @@
 
 use super::{Decision, cut};
 use crate::command::Failure;
-use crate::event::{self, AfterFailure, CancelReason, Event, FailureKind};
-use crate::ids::{TaskId, Timestamp};
+use crate::event::{self, AfterFailure, CancelReason, Event, FailureKind, RequeueReason};
+use crate::ids::{PipelineId, TaskId, Timestamp};
 use crate::spec::{OnFailure, RetryPolicy};
 use crate::state::{Pipeline, Task};
 use crate::status::PipelineStatus;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Decision<'_> {
     /// The live attempt of `task` failed.
@@ -90,10 +90,32 @@ impl Decision<'_> {
         event::TaskCancelled { task: task.id, agent, reason, message: cut(message) }.into()
     }
 
-    /// Ends a pipeline whose last task ends with `events`. To be called when they are complete.
+    /// Leases that end through no fault of their tasks. These wait again; where a failure has ended the pipeline, nothing of it
+    /// starts any more.
+    pub(super) fn let_go<'a>(&self, tasks: impl Iterator<Item = &'a Task>, reason: RequeueReason) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut doomed: BTreeMap<PipelineId, &Task> = BTreeMap::new();
+        for task in tasks {
+            match self.state.pipeline_of(task).filter(|pipeline| pipeline.status == PipelineStatus::Stopping) {
+                None => events.extend(self.requeued(task, reason)),
+                Some(pipeline) => {
+                    doomed.insert(pipeline.id, task);
+                    let message = "its agent let go of it after the pipeline had failed";
+                    events.push(self.cancelled(task, CancelReason::PipelineFailed, message));
+                }
+            }
+        }
+        for task in doomed.into_values() {
+            self.settle(task, &mut events);
+        }
+        events
+    }
+
+    /// Ends the pipeline of `task` where its last tasks end with `events`. To be called when they are complete.
     pub(super) fn settle(&self, task: &Task, events: &mut Vec<Event>) {
         let Some(pipeline) = self.state.pipeline_of(task) else { return };
-        let ended = events.iter().filter_map(ended_task).count() as u64;
+        let is_fellow = |id: &TaskId| self.state.task(*id).is_ok_and(|fellow| fellow.pipeline == task.pipeline);
+        let ended = events.iter().filter_map(ended_task).filter(is_fellow).count() as u64;
         if ended == 0 || pipeline.counts.live() > ended || pipeline.status == PipelineStatus::Idle {
             return;
         }

@@ -7,7 +7,9 @@ use crate::event::{self, Event, ModelFigures};
 use crate::ids::{ErrorId, TaskId};
 use crate::limits::{MEMORY_KEYS_MAX, MODELS_MAX};
 use crate::refusal::Refusal;
-use crate::state::Task;
+use crate::spec::Strategy;
+use crate::state::{Pipeline, Task};
+use crate::status::{PipelineStatus, TaskStatus};
 use crate::text::{Json, Payload};
 
 pub(super) fn observations(observed: &[Observation]) -> Vec<Event> {
@@ -117,11 +119,12 @@ impl Decision<'_> {
             let why = format!("it is {}, so a retry would change nothing", task.status);
             return Err(Refusal::TaskNotReady { task: task.id, why });
         }
-        if task.status == crate::status::TaskStatus::Completed {
+        if task.status == TaskStatus::Completed {
             return Err(Refusal::TaskEnded { task: task.id, status: task.status });
         }
         // A run that has ended stays as it is: the new task then stands on its own, without the run's inputs.
-        let run = self.state.pipeline_of(task).filter(|run| !run.status.is_final() && run.error.is_none());
+        let is_open = |run: &&Pipeline| !run.status.is_final() && run.status != PipelineStatus::Stopping;
+        let run = self.state.pipeline_of(task).filter(is_open);
         let stays = run.is_some() || task.pipeline.is_none();
         let known = |id: &&TaskId| stays && self.state.task(**id).is_ok();
         let config = match &task.config {
@@ -131,11 +134,14 @@ impl Decision<'_> {
                 return Err(Refusal::TaskNotReady { task: task.id, why: why.to_owned() });
             }
         };
+        let spec = (*task.spec).clone();
+        let aware = run.is_some_and(|run| run.options.strategy == Strategy::ResourceAware);
+        self.check_room(std::iter::once(new_task), std::slice::from_ref(&spec), aware)?;
         let created = event::TaskCreated {
             task: new_task,
             pipeline: run.map(|run| run.id),
             name: task.name.to_string(),
-            spec: (*task.spec).clone(),
+            spec,
             depends_on: task.depends_on.iter().filter(known).copied().collect(),
             config,
             retry_of: Some(task.id),

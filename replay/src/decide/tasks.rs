@@ -6,12 +6,15 @@ use crate::command::{Failure, NewTask};
 use crate::envelope::Actor;
 use crate::event::{self, CancelReason, Choice, Event, FailureKind, RequeueReason};
 use crate::ids::{AgentId, PipelineId, TaskId};
-use crate::limits::{CAPABILITIES_MAX, CLASSES_MAX, LIVE_TASKS_MAX, NOT_ON_MAX, PRIORITY_MAX, RETRIES_MAX};
+use crate::limits::{
+    CAPABILITIES_MAX, CLASSES_MAX, LIVE_TASKS_MAX, MEMORY_KIB_MAX, NOT_ON_MAX, PRIORITY_MAX, RETRIES_MAX,
+    WEIGHT_MILLI_MAX,
+};
 use crate::queue::Needs;
 use crate::refusal::Refusal;
 use crate::spec::{OnFailure, PipelineOptions, RetryPolicy, Strategy, TaskSpec, TaskWish};
 use crate::state::{Presence, Task};
-use crate::status::TaskStatus;
+use crate::status::{PipelineStatus, TaskStatus};
 use crate::text::Json;
 use std::collections::BTreeSet;
 
@@ -29,7 +32,7 @@ impl Decision<'_> {
         }
         let joined = pipeline.map(|id| self.state.pipeline(id)).transpose()?;
         if let Some(pipeline) = joined
-            && (pipeline.status.is_final() || pipeline.error.is_some())
+            && (pipeline.status.is_final() || pipeline.status == PipelineStatus::Stopping)
         {
             return Err(Refusal::PipelineEnded { pipeline: pipeline.id, status: pipeline.status });
         }
@@ -39,9 +42,26 @@ impl Decision<'_> {
             self.state.task(id).is_ok_and(|task| self.state.pipeline_of(task).map(|known| known.id) == pipeline)
         };
         let edges = graph::resolve(tasks, named, exists)?;
+        self.check_upstream(tasks, &edges)?;
         let mut events = Vec::with_capacity(tasks.len());
         self.task_events(joined.map(|pipeline| (pipeline.id, &pipeline.options)), tasks, &edges, &mut events)?;
         Ok(events)
+    }
+
+    /// A task whose input can not come any more would be skipped at once: better said now.
+    fn check_upstream(&self, tasks: &[NewTask], edges: &[Vec<TaskId>]) -> Result<(), Refusal> {
+        for (task, edges) in tasks.iter().zip(edges) {
+            for upstream in edges.iter().filter_map(|id| self.state.task(*id).ok()) {
+                let goes_on = upstream.status == TaskStatus::Failed && upstream.spec.on_failure == OnFailure::Continue;
+                if upstream.status.is_final() && upstream.status != TaskStatus::Completed && !goes_on {
+                    return Err(Refusal::InvalidParams(format!(
+                        "task '{}' depends on '{}', which is {} and gives no result; depend on another task",
+                        task.name, upstream.name, upstream.status
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The creation of tasks, each after what it depends on.
@@ -52,24 +72,18 @@ impl Decision<'_> {
         edges: &[Vec<TaskId>],
         events: &mut Vec<Event>,
     ) -> Result<(), Refusal> {
-        let live = self.state.counts.live() as usize;
-        if live + tasks.len() > LIVE_TASKS_MAX {
-            return Err(Refusal::Overloaded(format!(
-                "{live} tasks have not ended; with these the limit LIVE_TASKS_MAX of {LIVE_TASKS_MAX} would be passed; wait for some to end"
-            )));
-        }
         let options = pipeline.map(|(_, options)| options);
         let mut specs = Vec::with_capacity(tasks.len());
         let mut ids = BTreeSet::new();
         for task in tasks {
             check_name("a task's name", &task.name)?;
-            if self.state.task(task.task).is_ok() || !ids.insert(task.task) {
-                return Err(Refusal::InvalidParams(format!("task {} exists already; use a new id", task.task)));
+            if !ids.insert(task.task) {
+                return Err(task_exists(task.task));
             }
             specs.push(self.spec(&task.name, &task.wish, options)?);
         }
         let aware = options.is_some_and(|options| options.strategy == Strategy::ResourceAware);
-        self.check_classes(&specs, aware)?;
+        self.check_room(ids.iter().copied(), &specs, aware)?;
         for n in graph::in_order(tasks, edges) {
             let task = &tasks[n];
             events.push(
@@ -97,8 +111,15 @@ impl Decision<'_> {
         for capability in &wish.capabilities {
             check_name("a capability", capability)?;
         }
-        if wish.priority.abs() > PRIORITY_MAX {
+        if wish.priority.unsigned_abs() > PRIORITY_MAX.unsigned_abs() {
             return refuse(format!("priority {} is further from 0 than PRIORITY_MAX, {PRIORITY_MAX}", wish.priority));
+        }
+        let weight_milli = wish.weight_milli.unwrap_or(1_000);
+        if weight_milli > WEIGHT_MILLI_MAX {
+            return refuse(format!("resource_weight is over WEIGHT_MILLI_MAX, {WEIGHT_MILLI_MAX} thousandths"));
+        }
+        if wish.demand.memory > MEMORY_KIB_MAX {
+            return refuse(format!("memory_requirement is over MEMORY_KIB_MAX, {MEMORY_KIB_MAX} KiB"));
         }
         let settings = &self.state.settings;
         let retry = match options {
@@ -120,12 +141,31 @@ impl Decision<'_> {
             capabilities,
             priority: wish.priority,
             demand: wish.demand,
-            weight_milli: wish.weight_milli.unwrap_or(1_000),
+            weight_milli,
             estimate_ms: wish.estimate_ms,
             timeout_ms: wish.timeout_ms.or(default_timeout).filter(|ms| *ms > 0),
             retry,
             on_failure: wish.on_failure.unwrap_or(default_on_failure),
         })
+    }
+
+    /// Whether the state has room for new tasks, and their identities are new.
+    pub(super) fn check_room(
+        &self,
+        mut ids: impl Iterator<Item = TaskId>,
+        specs: &[TaskSpec],
+        aware: bool,
+    ) -> Result<(), Refusal> {
+        let live = self.state.counts.live() as usize;
+        if live + specs.len() > LIVE_TASKS_MAX {
+            return Err(Refusal::Overloaded(format!(
+                "{live} tasks have not ended; with these the limit LIVE_TASKS_MAX of {LIVE_TASKS_MAX} would be passed; wait for some to end"
+            )));
+        }
+        if let Some(id) = ids.find(|id| self.state.task(*id).is_ok()) {
+            return Err(task_exists(id));
+        }
+        self.check_classes(specs, aware)
     }
 
     fn check_classes(&self, specs: &[TaskSpec], aware: bool) -> Result<(), Refusal> {
@@ -201,9 +241,16 @@ impl Decision<'_> {
             return not_ready(format!("its back-off runs until {at}"));
         }
         if let Some(pipeline) = self.state.pipeline_of(task)
-            && pipeline.status != crate::status::PipelineStatus::Running
+            && pipeline.status != PipelineStatus::Running
         {
             return Err(Refusal::PipelineNotRunning { pipeline: pipeline.id, status: pipeline.status });
+        }
+        if let Some(pipeline) = self.state.pipeline_of(task)
+            && let Some(most) = pipeline.is_full()
+        {
+            return not_ready(format!(
+                "its pipeline runs {most} at a time and is at that limit (max_concurrent_tasks, strategy)"
+            ));
         }
         let known = self.state.agent(agent)?;
         let unavailable = |why: String| Err(Refusal::AgentNotAvailable { agent: agent.clone(), why });
@@ -284,8 +331,10 @@ impl Decision<'_> {
         Ok(events)
     }
 
+    // What the clock asks for may have been overtaken by what it asked for at the same time: then there is nothing to do.
+
     pub(super) fn time_out(&self, id: TaskId) -> Result<Vec<Event>, Refusal> {
-        let task = self.state.task(id)?;
+        let Ok(task) = self.state.task(id) else { return Ok(Vec::new()) };
         let due = task.lease.as_ref().is_some_and(|lease| is_due(lease.timeout_at, self.stamp.at));
         if !due {
             return Ok(Vec::new());
@@ -299,7 +348,7 @@ impl Decision<'_> {
     }
 
     pub(super) fn release(&self, id: TaskId) -> Result<Vec<Event>, Refusal> {
-        let task = self.state.task(id)?;
+        let Ok(task) = self.state.task(id) else { return Ok(Vec::new()) };
         let due = task.retry_at.is_some() && is_due(task.retry_at, self.stamp.at);
         Ok(if due { vec![event::TaskReleased { task: id }.into()] } else { Vec::new() })
     }
@@ -309,4 +358,8 @@ impl Decision<'_> {
         let agent = self.state.agents[task.lease.as_ref()?.agent].id.clone();
         Some(event::TaskRequeued { task: task.id, agent, attempt: task.attempt, reason }.into())
     }
+}
+
+fn task_exists(id: TaskId) -> Refusal {
+    Refusal::InvalidParams(format!("task {id} exists already; use a new id"))
 }

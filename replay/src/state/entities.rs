@@ -1,10 +1,10 @@
 //! The things that have a life: tasks, pipelines, agents.
 
 use super::registry::{AgentIx, Entity, PipelineIx, TaskIx};
-use crate::event::FailureKind;
+use crate::event::{CancelReason, FailureKind};
 use crate::ids::{AgentId, ConnectionNo, PipelineId, TaskId, Timestamp};
 use crate::queue::ClassIx;
-use crate::spec::{Declared, PipelineOptions, Resources, Strategy, TaskSpec};
+use crate::spec::{Declared, PipelineOptions, Resources, Strategy, TaskSpec, Usage};
 use crate::status::{PipelineStatus, TaskStatus};
 use crate::text::Payload;
 use serde::{Deserialize, Serialize};
@@ -113,6 +113,14 @@ pub enum TaskErrorKind {
 }
 
 impl TaskErrorKind {
+    /// The sort of end that a cancellation is.
+    pub(crate) fn of(reason: CancelReason) -> Self {
+        match reason {
+            CancelReason::Skipped { .. } => Self::Skipped,
+            CancelReason::Requested | CancelReason::PipelineStopped | CancelReason::PipelineFailed => Self::Cancelled,
+        }
+    }
+
     /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -152,6 +160,15 @@ impl Counts {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
+    }
+
+    /// These tasks after all live ones were cancelled.
+    pub(crate) fn all_cancelled(mut self) -> Self {
+        self.0[TaskStatus::Cancelled as usize] += self.live();
+        for status in [TaskStatus::Pending, TaskStatus::Assigned, TaskStatus::Running] {
+            self.0[status as usize] = 0;
+        }
+        self
     }
 
     pub(crate) fn add(&mut self, status: TaskStatus) {
@@ -204,6 +221,18 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// What it counts among the ended: its tasks, but at least one, so that empty ones are forgotten as well.
+    pub(crate) fn weight(&self) -> u64 {
+        (self.tasks.len() as u64).max(1)
+    }
+
+    /// The number of tasks that it runs at a time, where that many run already.
+    pub(crate) fn is_full(&self) -> Option<u64> {
+        let concurrent_max = u64::from(self.options.concurrent_max);
+        let most = if self.mode == Strategy::Sequential { concurrent_max.min(1) } else { concurrent_max };
+        (self.counts.leased() >= most).then_some(most)
+    }
+
     /// Mean duration of its completed tasks in microseconds; `None` before the first.
     #[must_use]
     pub fn mean_duration_us(&self) -> Option<u64> {
@@ -268,7 +297,7 @@ pub struct Agent {
     /// What it works on, oldest first.
     pub running: Vec<TaskIx>,
     /// What these use together.
-    pub used: Resources,
+    pub used: Usage,
     /// From real outcomes and durations, in millionths; a new agent has 1,000,000.
     pub score_ppm: u32,
     /// Attempts that succeeded.
@@ -293,10 +322,15 @@ impl Agent {
         self.presence == Presence::Active && self.running.len() < self.slots as usize
     }
 
-    /// What it has left.
+    /// What it has left. Processor time and memory do not bind an agent that declares neither.
     #[must_use]
     pub fn free(&self) -> Resources {
-        self.resources.capacity().less(self.used)
+        let capacity = self.resources.capacity();
+        if self.resources.is_declared() {
+            capacity.less(self.used)
+        } else {
+            Resources { gpu: capacity.less(self.used).gpu, ..capacity }
+        }
     }
 
     /// Share of its slots in use, in thousandths.

@@ -76,12 +76,13 @@ impl State {
         let pipeline = self.pipeline_of(task);
         let mode = pipeline.map_or(Strategy::PriorityBased, |pipeline| pipeline.mode);
         let sooner = i64::from(task.spec.priority) * AGEING_US;
+        let later = i64::from(task.spec.weight_milli) * AGEING_US / 1_000;
         let rank = match mode {
             // All tasks of the pipeline count as having come with it, so that the order of creation decides.
             Strategy::Sequential => pipeline.map_or(came, |pipeline| pipeline.created_at.0),
             Strategy::Parallel => came,
-            Strategy::PriorityBased | Strategy::Adaptive => came - sooner,
-            Strategy::ResourceAware => came - sooner + i64::from(task.spec.weight_milli) * AGEING_US / 1_000,
+            Strategy::PriorityBased | Strategy::Adaptive => came.saturating_sub(sooner),
+            Strategy::ResourceAware => came.saturating_sub(sooner).saturating_add(later),
         };
         Key { rank, ordinal: task.ordinal }
     }
@@ -141,7 +142,11 @@ impl State {
             return;
         }
         self.queue.set_budget(|budget| {
-            budget.used = if starts { budget.used.and(demand) } else { budget.used.less(demand) };
+            if starts {
+                budget.used.add(demand);
+            } else {
+                budget.used.take(demand);
+            }
             budget.running = if starts { budget.running + 1 } else { budget.running.saturating_sub(1) };
         });
     }
@@ -192,12 +197,10 @@ impl State {
 }
 
 fn gate(pipeline: &Pipeline) -> Gate {
-    let leased = pipeline.counts.leased();
-    if pipeline.status != PipelineStatus::Running || leased >= u64::from(pipeline.options.concurrent_max) {
+    if pipeline.status != PipelineStatus::Running || pipeline.is_full().is_some() {
         return Gate::Shut;
     }
     match pipeline.mode {
-        Strategy::Sequential if leased > 0 => Gate::Shut,
         Strategy::Sequential => Gate::First,
         Strategy::Parallel | Strategy::PriorityBased | Strategy::ResourceAware | Strategy::Adaptive => Gate::Open,
     }

@@ -59,7 +59,7 @@ pub struct State {
     pub(crate) created: u64,
     /// What has ended and is still in the views, oldest first.
     pub(crate) ended: VecDeque<Ended>,
-    /// Tasks in `ended`.
+    /// Tasks in `ended`; a pipeline without tasks counts as one.
     pub(crate) ended_tasks: u64,
     /// Lost agents, oldest first.
     pub(crate) lost: VecDeque<AgentId>,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
     /// Oldest first.
-    order: VecDeque<(RequestScope, Timestamp)>,
+    order: VecDeque<RequestScope>,
     by_id: BTreeMap<RequestScope, Remembered>,
 }
 
@@ -25,6 +25,7 @@ type RequestScope = (Option<ConnectionNo>, String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
     body: [u8; 16],
+    at: Timestamp,
     /// The events that it gave.
     pub events: Repeat,
 }
@@ -38,6 +39,12 @@ pub struct Repeat {
     pub last: Seq,
 }
 
+impl Remembered {
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.at.plus_ms(REQUEST_MEMORY_MS) < now
+    }
+}
+
 fn scope_of(key: &RequestKey, actor: Actor) -> RequestScope {
     let own = if Uuid::try_parse(&key.id).is_ok() { None } else { actor.connection() };
     (own, key.id.clone())
@@ -48,6 +55,7 @@ impl Requests {
         let Some(key) = &stamp.request else { return Ok(None) };
         match self.by_id.get(&scope_of(key, stamp.actor)) {
             None => Ok(None),
+            Some(known) if known.is_over(stamp.at) => Ok(None),
             Some(known) if known.body == key.body => Ok(Some(known.events)),
             Some(_) => Err(Refusal::RequestReused(key.id.clone())),
         }
@@ -59,10 +67,10 @@ impl Requests {
         if let Some(key) = &envelope.request {
             let scope = scope_of(key, envelope.actor);
             let events = Repeat { first: envelope.seq, last: envelope.seq };
-            self.by_id.insert(scope.clone(), Remembered { body: key.body, events });
-            self.order.push_back((scope, envelope.at));
+            self.by_id.insert(scope.clone(), Remembered { body: key.body, at: envelope.at, events });
+            self.order.push_back(scope);
         } else if envelope.actor.connection().is_some() && envelope.cause != 0 {
-            let Some((newest, _)) = self.order.back() else { return };
+            let Some(newest) = self.order.back() else { return };
             if let Some(known) = self.by_id.get_mut(newest)
                 && known.events.first == envelope.cause
             {
@@ -72,8 +80,9 @@ impl Requests {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some((scope, at)) = self.order.front() {
-            if self.order.len() <= REQUESTS_MAX && at.plus_ms(REQUEST_MEMORY_MS) >= now {
+        while let Some(scope) = self.order.front() {
+            let is_over = self.by_id.get(scope).is_none_or(|known| known.is_over(now));
+            if self.order.len() <= REQUESTS_MAX && !is_over {
                 return;
             }
             self.by_id.remove(scope);
