@@ -11,6 +11,7 @@ mod decide;
 mod envelope;
 pub mod event;
 mod ids;
+pub mod leaf;
 pub mod limits;
 mod plan;
 mod queue;
