@@ -37,7 +37,7 @@ pub enum DecodeError {
 
 /// What stands before the body. Derived fields (hashes) are not stored.
 #[derive(Serialize, Deserialize)]
-struct Header {
+pub(crate) struct Header {
     seq: Seq,
     at: Timestamp,
     actor: Actor,
@@ -46,16 +46,19 @@ struct Header {
     request: Option<RequestKey>,
 }
 
-fn options() -> impl Options {
-    bincode::DefaultOptions::new().with_limit(RECORD_BYTES_MAX)
+/// No length inside a record can be larger than `limit`: what keeps a damaged one from asking for memory.
+fn options(limit: u64) -> impl Options {
+    bincode::DefaultOptions::new().with_limit(limit)
 }
 
 pub(crate) fn write<T: Serialize>(value: &T, out: &mut Vec<u8>) -> bincode::Result<()> {
-    options().serialize_into(out, value)
+    options(RECORD_BYTES_MAX).serialize_into(out, value)
 }
 
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    options().deserialize(bytes).map_err(|error| damaged(bytes, &error.to_string()))
+/// Reads what stands behind the kind: header and body, one after the other as bincode writes a pair.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Header, T), DecodeError> {
+    let limit = RECORD_BYTES_MAX.min(bytes.len() as u64);
+    options(limit).deserialize(bytes).map_err(|error| damaged(bytes, &error.to_string()))
 }
 
 fn damaged(bytes: &[u8], detail: &str) -> DecodeError {
@@ -90,17 +93,52 @@ pub fn encode(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), DecodeError>
 /// # Errors
 /// When the bytes are not a record, or are one of a newer release.
 pub fn decode(record: &[u8]) -> Result<Envelope, DecodeError> {
-    let Some((&[low, high, schema], mut rest)) = record.split_first_chunk::<3>() else {
-        return Err(damaged(record, "shorter than its kind"));
-    };
-    let kind = u16::from_le_bytes([low, high]);
-    let header: Header = options()
-        .allow_trailing_bytes()
-        .deserialize_from(&mut rest)
-        .map_err(|error| damaged(record, &error.to_string()))?;
+    let (kind, schema, rest) = split_kind(record)?;
+    let (header, event) = Event::read_body(kind, schema, rest)?;
     let Header { seq, at, actor, cause, run_seq, request } = header;
-    let event = Event::read_body(kind, schema, rest)?;
     Ok(Envelope { seq, at, actor, cause, run_seq, request, event })
+}
+
+fn split_kind(record: &[u8]) -> Result<(u16, u8, &[u8]), DecodeError> {
+    match record.split_first_chunk::<3>() {
+        Some((&[low, high, schema], rest)) => Ok((u16::from_le_bytes([low, high]), schema, rest)),
+        None => Err(damaged(record, "shorter than its kind")),
+    }
+}
+
+/// A record with its body as it stands in the log, whatever its kind and schema: what hashes are taken of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    /// Number of the kind.
+    pub kind: u16,
+    /// Number of the schema.
+    pub schema: u8,
+    /// See [`Envelope::seq`].
+    pub seq: Seq,
+    /// See [`Envelope::at`].
+    pub at: Timestamp,
+    /// See [`Envelope::actor`].
+    pub actor: Actor,
+    /// See [`Envelope::cause`].
+    pub cause: Seq,
+    /// See [`Envelope::run_seq`].
+    pub run_seq: u64,
+    /// See [`Envelope::request`].
+    pub request: Option<RequestKey>,
+    /// The body of the event.
+    pub body: &'a [u8],
+}
+
+/// Reads all of a record but its body.
+///
+/// # Errors
+/// When the bytes are not a record.
+pub fn split(record: &[u8]) -> Result<RawRecord<'_>, DecodeError> {
+    let (kind, schema, mut body) = split_kind(record)?;
+    let options = options(record.len() as u64).allow_trailing_bytes();
+    let header: Header = options.deserialize_from(&mut body).map_err(|error| damaged(record, &error.to_string()))?;
+    let Header { seq, at, actor, cause, run_seq, request } = header;
+    Ok(RawRecord { kind, schema, seq, at, actor, cause, run_seq, request, body })
 }
 
 /// The kind of a record, without reading the rest.
@@ -124,7 +162,5 @@ pub(crate) fn read_snapshot<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Deco
     if u16::from_le_bytes(*form) != SNAPSHOT_FORM {
         return Err(damaged(bytes, "a snapshot of another release"));
     }
-    // No length inside can be larger than the whole: the limit keeps a damaged one from asking for memory.
-    let options = bincode::DefaultOptions::new().with_limit(rest.len() as u64);
-    options.deserialize(rest).map_err(|error| damaged(bytes, &error.to_string()))
+    options(rest.len() as u64).deserialize(rest).map_err(|error| damaged(bytes, &error.to_string()))
 }

@@ -3,6 +3,7 @@
 //! A released struct never changes: bincode reads fields by position. A new form gets the next schema number, its own struct, and
 //! a `From` that lifts the old one (see [`crate::codec`]).
 
+use crate::codec::{self, DecodeError, Header};
 use crate::ids::{AgentId, ConnectionNo, ErrorId, PipelineId, TaskId, Timestamp};
 use crate::spec::{Declared, PipelineOptions, Settings, Strategy, TaskSpec};
 use crate::state::Counts;
@@ -44,7 +45,7 @@ macro_rules! events {
             }
 
             pub(crate) fn write_body(&self, out: &mut Vec<u8>) -> bincode::Result<()> {
-                match self { $(Self::$name(body) => crate::codec::write(body, out),)+ }
+                match self { $(Self::$name(body) => codec::write(body, out),)+ }
             }
 
             /// The event as JSON, for people and other programs.
@@ -53,10 +54,10 @@ macro_rules! events {
                 match self { $(Self::$name(body) => serde_json::to_string(body),)+ }.unwrap_or_default()
             }
 
-            pub(crate) fn read_body(kind: u16, schema: u8, bytes: &[u8]) -> Result<Self, crate::codec::DecodeError> {
+            pub(crate) fn read_body(kind: u16, schema: u8, bytes: &[u8]) -> Result<(Header, Self), DecodeError> {
                 match (kind, schema) {
-                    $(($kind, $schema) => Ok(Self::$name(crate::codec::read(bytes)?)),)+
-                    (kind, schema) => Err(crate::codec::DecodeError::Unknown { kind, schema }),
+                    $(($kind, $schema) => codec::read(bytes).map(|(header, body)| (header, Self::$name(body))),)+
+                    (kind, schema) => Err(DecodeError::Unknown { kind, schema }),
                 }
             }
         }

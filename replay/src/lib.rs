@@ -12,6 +12,7 @@ mod decide;
 mod envelope;
 pub mod event;
 mod ids;
+pub mod leaf;
 pub mod limits;
 mod notice;
 mod plan;

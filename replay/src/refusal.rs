@@ -59,8 +59,8 @@ pub enum Refusal {
         /// What it does.
         status: PipelineStatus,
     },
-    /// It has ended.
-    #[error("pipeline {pipeline} has ended as {status}; create a new one to run it again")]
+    /// It has ended, or a failure is about to end it.
+    #[error("pipeline {pipeline} is {status} and takes nothing more; create a new one to run it again")]
     PipelineEnded {
         /// Which.
         pipeline: PipelineId,
@@ -123,7 +123,7 @@ pub enum Refusal {
     #[error("{0}")]
     Overloaded(String),
     /// The attempt is not the one that counts.
-    #[error("attempt {given} of task {task} is stale (the live one is {live}); drop its result")]
+    #[error("attempt {given} of task {task} is not live (the newest is {live}); drop its result")]
     StaleAttempt {
         /// Which task.
         task: TaskId,

@@ -141,11 +141,15 @@ async fn enter(
         return refuse(StatusCode::FORBIDDEN, &sentence);
     }
     let Ok(upgrade) = upgrade else {
-        return refuse(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket server; connect with ws:// and a WebSocket client");
+        return refuse(
+            StatusCode::UPGRADE_REQUIRED,
+            "this is a WebSocket server; connect with ws:// and a WebSocket client",
+        );
     };
     let Ok(place) = Arc::clone(&hall.places).try_acquire_owned() else {
         let most = hall.connections_max;
-        let sentence = format!("{most} connections are open, the most allowed; close one, or raise server.max_connections");
+        let sentence =
+            format!("{most} connections are open, the most allowed; close one, or raise server.max_connections");
         return refuse(StatusCode::SERVICE_UNAVAILABLE, &sentence);
     };
     let Some(connection) = hall.next.read().as_ref().map(|next| next()) else {

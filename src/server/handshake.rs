@@ -25,7 +25,9 @@ impl Names {
         let quoted = |text: Option<&str>| text.unwrap_or("(none)").chars().take(QUOTE_CHARS_MAX).collect::<String>();
         if !host.and_then(host_of).is_some_and(|host| self.is_own(host)) {
             let host = quoted(host);
-            return Err(format!("the Host '{host}' is not this server; connect to localhost, or to the host it was bound to"));
+            return Err(format!(
+                "the Host '{host}' is not this server; connect to localhost, or to the host it was bound to"
+            ));
         }
         let Some(origin) = origin else { return Ok(()) };
         let from = origin.split_once("://").and_then(|(_, host)| host_of(host));
@@ -72,7 +74,16 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8700", "127.0.0.1:1", "127.0.0.9", "[::1]:8700", "[::1]", "ml-box:8700"] {
             assert_eq!(names.check(Some(host), None), Ok(()), "{host}");
         }
-        for host in ["", "evil.example", "evil.example:8700", "localhost.evil.example", "10.0.0.1:8700", "[::2]", "localhost:x", "[::1"] {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8700",
+            "localhost.evil.example",
+            "10.0.0.1:8700",
+            "[::2]",
+            "localhost:x",
+            "[::1",
+        ] {
             assert!(names.check(Some(host), None).is_err(), "{host}");
         }
         assert!(names.check(None, None).unwrap_err().contains("(none)"));
@@ -84,7 +95,9 @@ mod tests {
         for origin in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:8"] {
             assert_eq!(names.check(Some("localhost"), Some(origin)), Ok(()), "{origin}");
         }
-        for origin in ["null", "", "https://evil.example", "http://localhost@evil.example", "http://10.0.0.1", "localhost"] {
+        for origin in
+            ["null", "", "https://evil.example", "http://localhost@evil.example", "http://10.0.0.1", "localhost"]
+        {
             let sentence = names.check(Some("localhost"), Some(origin)).unwrap_err();
             assert!(sentence.contains("Origin"), "{sentence}");
         }

@@ -6,8 +6,8 @@
 use super::audience::Audience;
 use super::envelope;
 use super::limits::{
-    BYTES_PER_WRITE, ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, FRAMES_PER_WRITE, HANDLERS_WITHIN, LINGER, PEER_FRAME_BYTES_MAX,
-    PEER_FRAME_BYTES_MIN, PING_EVERY, PONG_WITHIN, WRITE_STALL_MAX,
+    BYTES_PER_WRITE, ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, FRAMES_PER_WRITE, HANDLERS_WITHIN, LINGER,
+    PEER_FRAME_BYTES_MAX, PEER_FRAME_BYTES_MIN, PING_EVERY, PONG_WITHIN, WRITE_STALL_MAX,
 };
 use super::turns::{Aside, Turns};
 use crate::exchange::{OUTBOX_MAX, Outbox, Outgoing, Sample};
@@ -371,7 +371,13 @@ where
         if bytes <= most {
             self.push();
         } else {
-            tracing::warn!(connection = self.connection, method, bytes, most, "a notification was too long for its peer");
+            tracing::warn!(
+                connection = self.connection,
+                method,
+                bytes,
+                most,
+                "a notification was too long for its peer"
+            );
         }
     }
 

@@ -1,9 +1,7 @@
 //! One connection: a reading half that turns frames into messages for the coordinator, and a sending half (see
 //! [`super::outbound`]). Both run in one task, so a connection costs one wake-up a flight of frames and no lock is contended.
 
-use super::limits::{
-    BAD_FRAMES_MAX, FRAMES_PER_READ, IN_FLIGHT_MAX, INBOX_NOTIFICATIONS_MAX, LINGER, ROOM_POLL,
-};
+use super::limits::{BAD_FRAMES_MAX, FRAMES_PER_READ, IN_FLIGHT_MAX, INBOX_NOTIFICATIONS_MAX, LINGER, ROOM_POLL};
 use super::outbound::Outbound;
 use super::turns::Turns;
 use crate::exchange::{INBOX_MAX, Inbound, Message, Outbox};
@@ -35,8 +33,16 @@ pub(super) async fn run<S>(
     let turns = Turns::default();
     let (sink, stream) = socket.split();
     let sending = Outbound::new(sink, &shared, &outbox, &turns, connection).run();
-    let mut reading =
-        Reading { shared: &shared, outbox: &outbox, turns: &turns, connection, peer, frame_bytes_max, at: Timestamp(0), bad: 0 };
+    let mut reading = Reading {
+        shared: &shared,
+        outbox: &outbox,
+        turns: &turns,
+        connection,
+        peer,
+        frame_bytes_max,
+        at: Timestamp(0),
+        bad: 0,
+    };
     {
         let reading = reading.run(stream);
         tokio::pin!(reading);
@@ -175,7 +181,8 @@ impl Reading<'_> {
         if self.bad < BAD_FRAMES_MAX {
             return self.hand_in(Message::Refused { id: Some(id), method: String::new(), refusal }).await;
         }
-        let sentence = format!("{BAD_FRAMES_MAX} frames in a row were no messages, so the connection ends; see docs/protocol.md");
+        let sentence =
+            format!("{BAD_FRAMES_MAX} frames in a row were no messages, so the connection ends; see docs/protocol.md");
         self.turns.refuse(id, Refusal::InvalidRequest(sentence));
         self.hang_up(close_code::POLICY, "too many frames in a row were no messages")
     }
@@ -228,7 +235,8 @@ impl Reading<'_> {
             | Message::Drain { .. } => return self.hand_in_patiently(message, INBOX_NOTIFICATIONS_MAX).await,
         };
         if self.turns.in_flight() >= IN_FLIGHT_MAX {
-            let sentence = format!("{IN_FLIGHT_MAX} requests of this connection are in flight, the most allowed; await answers");
+            let sentence =
+                format!("{IN_FLIGHT_MAX} requests of this connection are in flight, the most allowed; await answers");
             self.refuse(id, message, sentence).await;
             return Ok(());
         }
@@ -238,7 +246,8 @@ impl Reading<'_> {
                 Ok(())
             }
             Err(TrySendError::Full(inbound)) => {
-                let sentence = format!("the inbox of the coordinator is full ({INBOX_MAX} messages); try again in a moment");
+                let sentence =
+                    format!("the inbox of the coordinator is full ({INBOX_MAX} messages); try again in a moment");
                 self.refuse(id, inbound.message, sentence).await;
                 Ok(())
             }
@@ -248,7 +257,8 @@ impl Reading<'_> {
 
     /// Answers in place of the coordinator: what was to be refused anyway with its own sentence.
     async fn refuse(&self, id: String, message: Message, sentence: String) {
-        let refusal = if let Message::Refused { refusal, .. } = message { refusal } else { Refusal::Overloaded(sentence) };
+        let refusal =
+            if let Message::Refused { refusal, .. } = message { refusal } else { Refusal::Overloaded(sentence) };
         self.turns.refuse(id, refusal);
         self.turns.room().await;
     }

@@ -38,9 +38,10 @@ impl Decision<'_> {
             let wait_ms = backoff_ms(retry, task.failures, task.id);
             return AfterFailure::Retry { not_before: self.stamp.at.plus_ms(wait_ms) };
         }
+        let exhausted = task.failures >= retry.attempts;
         match failure.kind {
-            FailureKind::AgentLost => AfterFailure::Quarantined,
-            FailureKind::Reported | FailureKind::Timeout => AfterFailure::Final,
+            FailureKind::AgentLost if exhausted => AfterFailure::Quarantined,
+            FailureKind::AgentLost | FailureKind::Reported | FailureKind::Timeout => AfterFailure::Final,
         }
     }
 

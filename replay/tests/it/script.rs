@@ -250,9 +250,10 @@ impl Stage {
             self.world.settle();
         } else if let Some(times) = line.strip_prefix("repeat ") {
             let (count, line) = times.split_once(": ").expect("repeat N: command");
-            for _ in 0..count.parse::<u32>().expect("a count") {
-                let (actor, command) = self.command(line, connection);
-                self.world.turn(actor, request.clone(), &command);
+            for n in 1..=count.parse::<u32>().expect("a count") {
+                let (actor, command) = self.command(&line.replace("{n}", &n.to_string()), connection);
+                let answer = self.world.turn(actor, request.clone(), &command);
+                assert!(matches!(answer, Answer::Done(_)), "{command:?}: {answer:?}");
             }
             writeln!(out, "  {} events", self.world.log.len() - self.shown).expect("a string takes every line");
             self.shown = self.world.log.len();
@@ -277,9 +278,9 @@ impl Stage {
     }
 
     fn command(&mut self, line: &str, connection: u64) -> (Actor, Command) {
-        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let (head, tasks) = rest.split_once(':').map_or((rest, None), |(head, tasks)| (head, Some(tasks)));
-        let words = Words::of(head);
+        let (head, tasks) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
+        let (verb, rest) = head.split_once(' ').unwrap_or((head, ""));
+        let words = Words::of(rest);
         let (client, coordinator) = (Actor::Connection(connection), Actor::Coordinator);
         match verb {
             "coordinator" => {
@@ -296,10 +297,10 @@ impl Stage {
                 },
             ),
             "register" | "unregister" | "disconnect" | "lose" => self.agent_command(verb, &words, connection),
-            "create" => (client, self.create(&words, tasks.unwrap_or_default())),
+            "create" => (client, self.create(&words, tasks)),
             "add" => {
                 let pipeline = words.bare.first().map(|name| self.names.pipeline(name));
-                (client, Command::CreateTasks { pipeline, tasks: self.names.tasks(tasks.unwrap_or_default()) })
+                (client, Command::CreateTasks { pipeline, tasks: self.names.tasks(tasks) })
             }
             "start" | "pause" | "resume" | "stop" | "delete" => (client, self.pipeline_command(verb, &words)),
             "assign" | "begin" | "complete" | "fail" | "cancel" => (client, self.task_command(verb, &words)),
@@ -408,7 +409,7 @@ impl Stage {
         match verb {
             "set" => Command::SetMemory {
                 key: words.bare.first().copied().unwrap_or("").to_owned(),
-                value: words.at(1).into(),
+                value: words.bare.get(1).copied().unwrap_or("null").into(),
             },
             "unset" => Command::DeleteMemory { key: words.at(0).to_owned() },
             "report" => Command::ReportError {

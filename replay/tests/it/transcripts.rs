@@ -5,7 +5,7 @@ use crate::script::transcript;
 use std::path::Path;
 
 macro_rules! transcripts {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident)+) => {
         $(#[test]
         fn $name() {
             check(stringify!($name));
@@ -15,7 +15,9 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(smoke,);
+transcripts! {
+    adaptive ageing agents budget by_hand capacity crowd dag failures history placement quarantine refusals registers requests retries steering strategies timeouts
+}
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/transcripts")

@@ -174,7 +174,7 @@ async fn serve(coordinator: Coordinator, mut pipeline: Pipeline) -> (Value, Pipe
 }
 
 fn args(resume: bool) -> Args {
-    Args { pipeline: None, resume, data: PathBuf::from("data"), slots: Some(2), output: Output::Table }
+    Args { pipeline: None, resume, config: None, data: PathBuf::from("data"), slots: Some(2), output: Output::Table }
 }
 
 async fn start(pipeline: Pipeline) -> (String, JoinHandle<(Value, Pipeline)>) {

@@ -14,7 +14,13 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 fn config() -> ServerConfig {
-    ServerConfig { host: "127.0.0.1".to_owned(), port: 0, max_connections: 2, max_frame_bytes: 4_096, ..ServerConfig::default() }
+    ServerConfig {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+        max_connections: 2,
+        max_frame_bytes: 4_096,
+        ..ServerConfig::default()
+    }
 }
 
 async fn open(stage: &Stage) -> Door {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::protocol::Operation;
 use crate::server::limits::{BAD_FRAMES_MAX, IN_FLIGHT_MAX, LINGER};
-use everlog_replay::{Command, Refusal, TaskId};
+use everlog_replay::{Command, Refusal};
 use uuid::Uuid;
 
 const TASK: &str = "018f0000-0000-7000-8000-000000000001";
@@ -27,11 +27,16 @@ async fn everything_is_handed_in_and_answered_in_the_order_sent() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(stage.next().await, Message::Notification { method, .. } if method == "no/such"));
-    assert!(matches!(stage.next().await, Message::Refused { id: Some(id), method, .. } if id == "b" && method == "pipeline/explode"));
+    assert!(
+        matches!(stage.next().await, Message::Refused { id: Some(id), method, .. } if id == "b" && method == "pipeline/explode")
+    );
     assert!(matches!(stage.next().await, Message::Request { id, operation: Operation::Read(_), .. } if id == "c"));
     let (first, second) = (peer.frame().await, peer.frame().await);
     assert_eq!((&first["id"], &first["result"]), (&json!("a"), &json!({"status": "recorded"})));
-    assert_eq!((&second["id"], &second["type"], &second["error"]["code"]), (&json!("unknown"), &json!("response"), &json!(-32_600)));
+    assert_eq!(
+        (&second["id"], &second["type"], &second["error"]["code"]),
+        (&json!("unknown"), &json!("response"), &json!(-32_600))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +62,7 @@ async fn a_full_inbox_refuses_requests_in_their_turn() {
 #[tokio::test(start_paused = true)]
 async fn a_full_inbox_stops_the_socket_of_who_notifies_and_loses_nothing() {
     let stage = Stage::new(1);
-    let (peer, _) = stage.peer().await;
+    let (mut peer, _) = stage.peer().await;
     for n in 0..5 {
         peer.notify("agent/metrics", &json!({"agent_id": "a", "metrics": {"n": n}}));
     }
@@ -73,7 +78,11 @@ async fn a_full_inbox_stops_the_socket_of_who_notifies_and_loses_nothing() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(stage.request().await, "last");
+    // The last notification had filled the inbox again when the request came.
+    let refused = peer.frame().await;
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!("last"), &json!(-40_051)));
+    peer.request("again", "pipeline/list", &json!({}));
+    assert_eq!(stage.request().await, "again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +189,10 @@ async fn a_completion_with_nan_is_not_lost() {
     ));
     stage.next().await;
     match stage.next().await {
-        Message::Notification { operation: Operation::Change { command: Command::CompleteTask { result, .. }, .. }, .. } => {
+        Message::Notification {
+            operation: Operation::Change { command: Command::CompleteTask { result, .. }, .. },
+            ..
+        } => {
             assert_eq!(result.as_str(), r#"{"loss":null}"#);
         }
         other => panic!("{other:?}"),

@@ -4,14 +4,17 @@ mod door;
 mod intake;
 mod notices;
 mod outlet;
+mod whole;
 
 use super::session;
 use crate::clock::Clock;
 use crate::exchange::{Directory, Inbound, Message, Outbox, Outgoing, Sample};
+use crate::failure::Failure;
 use crate::shared::{History, Shared};
 use axum::extract::ws::{CloseFrame, Message as WsMessage};
 use crossbeam_channel::{Receiver, bounded};
-use everlog_replay::{ConnectionNo, Json, Seq, State, Timestamp};
+use everlog_replay::record::{PipelineInfo, TaskInfo};
+use everlog_replay::{ConnectionNo, Envelope, Json, PipelineId, Seq, State, TaskId, Timestamp};
 use futures_util::{Sink, Stream};
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
@@ -43,8 +46,20 @@ impl Clock for TokioClock {
 struct NoHistory;
 
 impl History for NoHistory {
-    fn payload(&self, _: Seq) -> Result<Json, everlog_storage::Fault> {
+    fn payload(&self, _: Seq) -> Result<Json, Failure> {
         Ok(Json::null())
+    }
+
+    fn events(&self, _: Seq, _: Seq) -> Result<Vec<Envelope>, Failure> {
+        Ok(Vec::new())
+    }
+
+    fn pipeline(&self, _: PipelineId) -> Result<Option<PipelineInfo>, Failure> {
+        Ok(None)
+    }
+
+    fn task(&self, _: TaskId) -> Result<Option<TaskInfo>, Failure> {
+        Ok(None)
     }
 }
 
@@ -66,6 +81,7 @@ impl Stage {
             directory: Directory::default(),
             inbox: sender,
             progress: Mutex::default(),
+            agent_metrics: Mutex::default(),
             history: Arc::new(NoHistory),
         };
         Self { shared: Arc::new(shared), inbox, durable }

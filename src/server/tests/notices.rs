@@ -3,7 +3,7 @@
 use super::*;
 use crate::protocol::{SessionRequest, Topic};
 use crate::server::limits::{HANDLERS_WITHIN, OTHERS_MAX};
-use everlog_replay::{AgentId, Assignment, Notice, Payload, PipelineId, TaskChange, TaskId, TaskStatus};
+use everlog_replay::{AgentId, Assignment, Notice, Payload, TaskChange, TaskStatus};
 use uuid::Uuid;
 
 fn task(n: u128) -> TaskId {
@@ -63,7 +63,12 @@ fn hook() -> Outgoing {
 async fn the_first_assignment_waits_for_the_handlers_and_holds_nothing_back() {
     let stage = Stage::new(10);
     let (mut peer, outbox) = stage.peer().await;
-    outbox.send([Outgoing::Registered { ready: false, frame_bytes_max: None }, recorded("register"), assigned(1), cancelled(1)]);
+    outbox.send([
+        Outgoing::Registered { ready: false, frame_bytes_max: None },
+        recorded("register"),
+        assigned(1),
+        cancelled(1),
+    ]);
     assert_eq!(peer.frame().await["id"], "register");
     let replied = Instant::now();
     outbox.send([assigned(2), recorded("next")]);
@@ -132,14 +137,28 @@ async fn work_that_was_brought_along_counts_and_leaves_with_its_agent() {
 async fn without_a_subscription_there_is_the_broadcast_and_with_one_what_was_asked_for() {
     let stage = Stage::new(10);
     let (mut peer, outbox) = stage.peer().await;
-    let all = || [sample("server/heartbeat"), sample("monitoring/alert"), sample("task/progress"), started(1), started(2), changed(1), changed(2), hook()];
+    let all = || {
+        [
+            sample("server/heartbeat"),
+            sample("monitoring/alert"),
+            sample("task/progress"),
+            started(1),
+            started(2),
+            changed(1),
+            changed(2),
+            hook(),
+        ]
+    };
     outbox.send(all());
     let broadcast = ["server/heartbeat", "monitoring/alert", "pipeline/started", "pipeline/started"];
     assert_eq!(peer.methods_now().await, broadcast);
     for (topics, expected) in [
         (vec![format!("pipeline:{}", Uuid::from_u128(2))], vec!["pipeline/started", "task/changed"]),
         (vec!["claude-flow/hook".to_owned()], vec!["pipeline/started", "task/changed", "claude-flow/hook"]),
-        (vec!["task/*".to_owned()], vec!["task/progress", "pipeline/started", "task/changed", "task/changed", "claude-flow/hook"]),
+        (
+            vec!["task/*".to_owned()],
+            vec!["task/progress", "pipeline/started", "task/changed", "task/changed", "claude-flow/hook"],
+        ),
     ] {
         let topics = topics.iter().map(|text| Topic::parse(text).unwrap()).collect();
         outbox.send([Outgoing::Session { id: "s".to_owned(), request: SessionRequest::Subscribe { topics } }]);

@@ -5,6 +5,7 @@ use crate::exchange::OUTBOX_MAX;
 use crate::protocol::{Query, SessionRequest, Topic};
 use crate::server::limits::{LINGER, PONG_WITHIN, WRITE_STALL_MAX};
 use std::time::Duration;
+use uuid::Uuid;
 
 fn read(id: &str, prefix: String) -> Outgoing {
     Outgoing::Read { id: id.to_owned(), query: Query::MemoryList { prefix, limit: None } }
@@ -30,9 +31,9 @@ async fn a_read_leaves_when_what_it_saw_is_durable() {
 async fn a_refused_read_is_an_error_in_its_place() {
     let stage = Stage::new(10);
     let (mut peer, outbox) = stage.peer().await;
-    outbox.send([Outgoing::Read { id: "r".to_owned(), query: Query::MemoryGet { key: "no".to_owned() } }]);
+    outbox.send([Outgoing::Read { id: "r".to_owned(), query: Query::TaskStatus(TaskId(Uuid::nil())) }]);
     let frame = peer.frame().await;
-    assert_eq!((&frame["id"], &frame["error"]["code"], &frame["result"]), (&json!("r"), &json!(-32_602), &Value::Null));
+    assert_eq!((&frame["id"], &frame["error"]["code"], &frame["result"]), (&json!("r"), &json!(-40_011), &Value::Null));
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,8 +48,9 @@ async fn no_frame_is_longer_than_the_peer_accepts() {
     assert!(sentence.contains("1048576") && sentence.contains("max_frame_bytes"), "{sentence}");
     assert_eq!(peer.frame().await["id"], "short");
     outbox.send([Outgoing::Registered { ready: true, frame_bytes_max: Some(4 << 20) }, read("long", long())]);
-    assert!(peer.frame().await["result"]["padding"].as_str().unwrap().len() == 2 << 20);
-    let mut heartbeat = Sample { method: "server/heartbeat", params: Json::from(format!("\"{}\"", long())), pipeline: None };
+    assert!(peer.frame().await["result"]["prefix"].as_str().unwrap().len() == 2 << 20);
+    let mut heartbeat =
+        Sample { method: "server/heartbeat", params: Json::from(format!("\"{}\"", long())), pipeline: None };
     outbox.send([Outgoing::Sample(Arc::new(heartbeat.clone()))]);
     assert!(matches!(peer.got_now().await, Got::Frame(_)));
     heartbeat.params = Json::from(format!("\"{}\"", "x".repeat(5 << 20)));
