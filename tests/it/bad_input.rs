@@ -31,7 +31,8 @@ fn http(address: &str, request: &str) -> (u16, String) {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
-    let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status: {line:?}"));
+    let status =
+        line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status: {line:?}"));
     let mut length = 0;
     loop {
         line.clear();
@@ -48,12 +49,42 @@ fn http(address: &str, request: &str) -> (u16, String) {
 
 /// Every method of the protocol.
 const METHODS: [&str; 36] = [
-    "pipeline/create", "pipeline/start", "pipeline/stop", "pipeline/pause", "pipeline/resume", "pipeline/status",
-    "pipeline/list", "pipeline/delete", "task/create", "task/assign", "task/status", "task/result", "task/cancel",
-    "task/list", "agent/register", "agent/unregister", "agent/assign", "agent/list", "agent/status", "model/metrics",
-    "model/performance", "model/memory", "model/health", "memory/get", "memory/set", "memory/delete", "memory/list",
-    "error/report", "error/recover", "error/list", "subscribe", "unsubscribe", "task/progress", "task/completed",
-    "agent/metrics", "claude-flow/hook",
+    "pipeline/create",
+    "pipeline/start",
+    "pipeline/stop",
+    "pipeline/pause",
+    "pipeline/resume",
+    "pipeline/status",
+    "pipeline/list",
+    "pipeline/delete",
+    "task/create",
+    "task/assign",
+    "task/status",
+    "task/result",
+    "task/cancel",
+    "task/list",
+    "agent/register",
+    "agent/unregister",
+    "agent/assign",
+    "agent/list",
+    "agent/status",
+    "model/metrics",
+    "model/performance",
+    "model/memory",
+    "model/health",
+    "memory/get",
+    "memory/set",
+    "memory/delete",
+    "memory/list",
+    "error/report",
+    "error/recover",
+    "error/list",
+    "subscribe",
+    "unsubscribe",
+    "task/progress",
+    "task/completed",
+    "agent/metrics",
+    "claude-flow/hook",
 ];
 
 #[test]
@@ -61,21 +92,64 @@ fn nonsense_for_every_method_is_answered_and_breaks_nothing() {
     let server = Server::start();
     let mut peer = server.peer();
     let fields = [
-        "pipeline_id", "task_id", "agent_id", "error_id", "model_id", "key", "value", "name", "config", "tasks", "topics",
-        "limit", "offset", "status", "id", "type", "slots", "running", "capabilities", "resources", "progress", "metrics",
-        "attempt", "result", "success", "error", "depends_on", "strategy", "timeframe", "prefix", "recovery_action",
+        "pipeline_id",
+        "task_id",
+        "agent_id",
+        "error_id",
+        "model_id",
+        "key",
+        "value",
+        "name",
+        "config",
+        "tasks",
+        "topics",
+        "limit",
+        "offset",
+        "status",
+        "id",
+        "type",
+        "slots",
+        "running",
+        "capabilities",
+        "resources",
+        "progress",
+        "metrics",
+        "attempt",
+        "result",
+        "success",
+        "error",
+        "depends_on",
+        "strategy",
+        "timeframe",
+        "prefix",
+        "recovery_action",
     ];
     let values = [
-        json!(null), json!(-1), json!(1e308), json!(u64::MAX), json!(""), json!("x"), json!("\u{0}"), json!([]), json!([[]]),
-        json!({}), json!({"": {"": null}}), json!(true), json!("é".repeat(600)), json!(["x", 1, null]), json!(ID),
+        json!(null),
+        json!(-1),
+        json!(1e308),
+        json!(u64::MAX),
+        json!(""),
+        json!("x"),
+        json!("\u{0}"),
+        json!([]),
+        json!([[]]),
+        json!({}),
+        json!({"": {"": null}}),
+        json!(true),
+        json!("é".repeat(600)),
+        json!(["x", 1, null]),
+        json!(ID),
     ];
     let mut ids = Vec::new();
     for method in METHODS {
         for value in &values {
-            let params: serde_json::Map<String, Value> = fields.iter().map(|field| ((*field).to_owned(), value.clone())).collect();
+            let params: serde_json::Map<String, Value> =
+                fields.iter().map(|field| ((*field).to_owned(), value.clone())).collect();
             let id = format!("{method} {value}").chars().take(120).collect::<String>();
             peer.queue_text(envelope("request", &id, method, &Value::from(params))).unwrap();
-            peer.queue_text(envelope("notification", &id, method, &json!({"task_id": value, "agent_id": value}))).unwrap();
+            peer.queue_text(envelope("notification", &id, method, &json!({"task_id": value, "agent_id": value})))
+                .unwrap();
             ids.push(id);
         }
     }
@@ -99,7 +173,10 @@ fn deep_nesting_is_refused_without_harm() {
     let mut peer = server.peer();
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     let set = |depth: usize| {
-        format!(r#"{{"id": "deep", "type": "request", "method": "memory/set", "params": {{"key": "k", "value": {}}}}}"#, nested(depth))
+        format!(
+            r#"{{"id": "deep", "type": "request", "method": "memory/set", "params": {{"key": "k", "value": {}}}}}"#,
+            nested(depth)
+        )
     };
     for depth in [63, 1_000, 100_000] {
         peer.send_text(set(depth));
@@ -121,7 +198,8 @@ fn an_oversized_frame_ends_its_connection_and_no_other() {
     let server = Server::start();
     let mut other = server.peer();
     let mut peer = server.peer();
-    let set = |bytes: usize| envelope("request", "large", "memory/set", &json!({"key": "k", "value": "x".repeat(bytes)}));
+    let set =
+        |bytes: usize| envelope("request", "large", "memory/set", &json!({"key": "k", "value": "x".repeat(bytes)}));
     let room = (1 << 20) - set(0).len();
     peer.send_text(set(room));
     peer.answer("large").granted();
@@ -209,7 +287,8 @@ fn garbage_does_not_grow_the_log_at_will() {
     let mut server = Server::start();
     let mut peer = server.peer();
     for n in 0..5_000 {
-        peer.queue_text(envelope("request", &n.to_string(), "no/such/method", &json!({"filler": "x".repeat(100)}))).unwrap();
+        peer.queue_text(envelope("request", &n.to_string(), "no/such/method", &json!({"filler": "x".repeat(100)})))
+            .unwrap();
     }
     peer.flush().unwrap();
     for n in 0..5_000 {
@@ -244,7 +323,9 @@ fn pages_of_other_sites_are_not_let_in() {
         assert!(status == 403 && body.trim().len() > 30, "{headers:?}: {status} {body}");
     }
     let (own, loopback) = (format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}"));
-    for headers in [vec![], vec![("Origin", own.as_str())], vec![("Origin", loopback.as_str())], vec![("Host", "localhost")]] {
+    for headers in
+        [vec![], vec![("Origin", own.as_str())], vec![("Origin", loopback.as_str())], vec![("Host", "localhost")]]
+    {
         assert_eq!(handshake(address, "/", &headers).0, 101, "{headers:?}");
     }
 }
@@ -388,16 +469,11 @@ fn a_full_disk_ends_the_process_and_loses_nothing() {
     let told = loop {
         assert!(acknowledged < 1_000, "24 MiB do not hold 300 MB");
         let set = json!({"key": format!("k{acknowledged}"), "value": incompressible(acknowledged, 300_000)});
-        let id = acknowledged.to_string();
-        if peer.try_send_text(envelope("request", &id, "memory/set", &set)).is_err() {
-            break None;
+        match peer.ask_once(&acknowledged.to_string(), "memory/set", &set) {
+            Some(answer) if answer.result().is_null() => break Some(answer.refused()),
+            Some(_) => acknowledged += 1,
+            None => break None,
         }
-        match peer.read(crate::harness::Deadline::usual()) {
-            Ok(frame) if frame.result().is_null() => break Some(frame.refused()),
-            Ok(frame) => assert_eq!(frame.id(), id),
-            Err(_) => break None,
-        }
-        acknowledged += 1;
     };
     assert!(acknowledged > 0, "some fit");
     let ended = process.end();
@@ -430,7 +506,8 @@ fn incompressible(seed: u64, length: usize) -> String {
 #[test]
 fn a_read_only_disk_is_told() {
     let home = tempfile::tempdir().unwrap();
-    let Some(mut process) = serve_on_small_disk(&home.path().join("small"), &home.path().join("kept"), "ro,size=4m") else {
+    let Some(mut process) = serve_on_small_disk(&home.path().join("small"), &home.path().join("kept"), "ro,size=4m")
+    else {
         return println!("skipped: this machine allows no mount namespace");
     };
     let ended = process.end().expect_code(1);

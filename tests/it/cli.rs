@@ -74,7 +74,10 @@ fn a_faulty_file_is_exit_code_2_with_the_place() {
         ("name: p\ntasks:\n  - nmae: a\n", "nmae"),
         ("name: p\ntasks: [\n", "pipeline.yaml"),
         ("name: p\ntasks:\n  - name: a\n    command: [x]\n    depends_on: [nobody]\n", "nobody"),
-        ("name: p\ntasks:\n  - name: a\n    command: [x]\n    depends_on: [b]\n  - name: b\n    command: [x]\n    depends_on: [a]\n", "circle"),
+        (
+            "name: p\ntasks:\n  - name: a\n    command: [x]\n    depends_on: [b]\n  - name: b\n    command: [x]\n    depends_on: [a]\n",
+            "circle",
+        ),
         ("name: p\nstrategy: fastest\ntasks:\n  - name: a\n    command: [x]\n", "fastest"),
     ] {
         let (home, file) = with_pipeline(yaml);
@@ -137,7 +140,8 @@ fn verb(server: &Server, args: &[&str]) -> Process {
 fn an_agent_runs_the_commands_of_tasks() {
     let server = Server::start();
     let mut host = server.peer();
-    let mut agent = verb(&server, &["agent", "--name", "worker", "--id", "w1", "--capabilities", "sh,cpu", "--slots", "2"]);
+    let mut agent =
+        verb(&server, &["agent", "--name", "worker", "--id", "w1", "--capabilities", "sh,cpu", "--slots", "2"]);
     let id = host.request(
         "pipeline/create",
         json!({"name": "p", "config": {"retry_attempts": 0, "on_failure": "skip_downstream"}, "tasks": [
@@ -158,7 +162,10 @@ fn an_agent_runs_the_commands_of_tasks() {
     assert!(bad["error_info"].to_string().contains('9'), "{bad}");
     assert!(bad.to_string().contains("oops"), "the tail of stderr is kept: {bad}");
     let info = host.request("agent/status", json!({"agent_id": "w1"}));
-    assert_eq!((&info["name"], &info["slots"], &info["capabilities"]), (&json!("worker"), &json!(2), &json!(["cpu", "sh"])));
+    assert_eq!(
+        (&info["name"], &info["slots"], &info["capabilities"]),
+        (&json!("worker"), &json!(2), &json!(["cpu", "sh"]))
+    );
     agent.signal(Signal::TERM);
     agent.end().expect_code(0);
     host.refused(-40_021, "agent/status", json!({"agent_id": "w1"}));
@@ -196,7 +203,11 @@ fn an_agent_comes_back_to_a_coordinator_that_was_killed() {
     let mut host = server.peer();
     let _agent = verb(&server, &["agent", "--name", "worker", "--id", "w1"]);
     host.request("subscribe", json!({"topics": ["task/*"]}));
-    let command = json!(["sh", "-c", "echo begun >> ran; echo 0.5 >> $EVERLOG_PROGRESS; until [ -e gate ]; do sleep 0.05; done; echo 42"]);
+    let command = json!([
+        "sh",
+        "-c",
+        "echo begun >> ran; echo 0.5 >> $EVERLOG_PROGRESS; until [ -e gate ]; do sleep 0.05; done; echo 42"
+    ]);
     let id = host.request("task/create", json!({"name": "long", "command": command}))["task_id"].clone();
     while host.next_notification("task/progress").params()["progress"] != 0.5 {}
     server.kill();
@@ -228,7 +239,8 @@ fn ps_shows_pipelines_and_agents_in_every_form() {
     assert_eq!((&whole["pipelines"][0]["id"], &whole["agents"][0]["id"]), (&id, &json!("worker")));
     assert_eq!((&whole["pipelines_total"], &whole["agents_total"]), (&json!(1), &json!(1)));
     let lines = verb(&server, &["ps", "--output", "ndjson"]).end().expect_code(0);
-    let kinds: Vec<Value> = lines.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone()).collect();
+    let kinds: Vec<Value> =
+        lines.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone()).collect();
     assert_eq!(kinds, [json!("pipeline"), json!("agent")]);
 }
 
@@ -276,7 +288,13 @@ fn sigterm_lets_replies_out_says_goodbye_and_exits_0() {
         let mut server = Server::start();
         let mut peer = server.peer();
         for n in 0..200 {
-            peer.queue_text(envelope("request", &n.to_string(), "memory/set", &json!({"key": format!("k{n}"), "value": n}))).unwrap();
+            peer.queue_text(envelope(
+                "request",
+                &n.to_string(),
+                "memory/set",
+                &json!({"key": format!("k{n}"), "value": n}),
+            ))
+            .unwrap();
         }
         peer.flush().unwrap();
         peer.answer("0").granted();

@@ -15,9 +15,9 @@ use uuid::Uuid;
 /// How often the coordinator is killed.
 const KILLS: u64 = 32;
 /// Acknowledgements between two kills, at most.
-const ACKS_BETWEEN: u64 = 60;
+const ACKS_BETWEEN: u64 = 50;
 /// What each host does between two kills before it waits for the next: the load is in the traffic, not in the pile.
-const OPERATIONS_A_LIFE: u64 = 40;
+const OPERATIONS_A_LIFE: u64 = 60;
 /// Ended tasks stay in the views, so that all of them can be checked.
 const CONFIG: &str = "retention:\n  ended_tasks: 1000000\n";
 /// Agents, and how much each takes at a time.
@@ -112,10 +112,9 @@ impl World {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until so many more operations were acknowledged.
-    fn wait_for(&self, more: u64) {
+    /// Waits until so many operations were acknowledged.
+    fn wait_until(&self, until: u64) {
         let known = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = known.count + more;
         let waited = self.more.wait_timeout_while(known, Duration::from_secs(30), |known| known.count < until);
         let (known, late) = waited.unwrap_or_else(PoisonError::into_inner);
         let (count, late) = (known.count, late.timed_out());
@@ -140,25 +139,11 @@ impl Stubborn<'_> {
                 self.peer = self.world.connect();
                 continue;
             };
-            match once(peer, &id, method, params) {
-                Some(answer) => return answer,
+            match peer.ask_once(&id, method, params) {
+                Some(answer) if answer.result().is_null() => return Err(answer.refused().code),
+                Some(answer) => return Ok(answer.granted()),
                 None => self.peer = None,
             }
-        }
-    }
-}
-
-/// Asks once; `None` when the connection ends before the answer.
-fn once(peer: &mut Peer, id: &str, method: &str, params: &Value) -> Option<Result<Value, i64>> {
-    peer.try_send_text(envelope("request", id, method, params)).ok()?;
-    loop {
-        match peer.read(Deadline::usual()) {
-            Ok(frame) if frame.id() == id => {
-                return Some(if frame.result().is_null() { Err(frame.refused().code) } else { Ok(frame.result().clone()) });
-            }
-            Ok(_) => {}
-            Err(Gone::Closed(_)) => return None,
-            Err(Gone::Late) => panic!("{method} is not answered"),
         }
     }
 }
@@ -187,9 +172,16 @@ fn host(world: &World, number: u64) {
                 world.note(|known| known.memory.insert(key, n));
             }
             4..=6 => {
-                let created = client.ask("pipeline/create", &pipeline(&mut dice, &format!("host {number}, {n}"))).unwrap();
+                let created =
+                    client.ask("pipeline/create", &pipeline(&mut dice, &format!("host {number}, {n}"))).unwrap();
                 let id = created["pipeline_id"].as_str().unwrap().to_owned();
-                let tasks = created["task_ids"].as_array().unwrap().iter().filter_map(Value::as_str).map(str::to_owned).collect();
+                let tasks = created["task_ids"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect();
                 world.note(|known| known.pipelines.insert(id.clone(), tasks));
                 client.ask("pipeline/start", &json!({"pipeline_id": id})).unwrap();
                 world.note(|known| known.started.insert(id.clone()));
@@ -197,7 +189,8 @@ fn host(world: &World, number: u64) {
             }
             7 | 8 => {
                 let config = json!({"retry": {"attempts": 20, "backoff": 0.01}});
-                let id = client.ask("task/create", &json!({"name": "alone", "config": config})).unwrap()["task_id"].clone();
+                let id =
+                    client.ask("task/create", &json!({"name": "alone", "config": config})).unwrap()["task_id"].clone();
                 world.note(|known| known.tasks.insert(id.as_str().unwrap().to_owned()));
             }
             _ => {
@@ -251,7 +244,8 @@ impl Worker<'_> {
     }
 
     fn session(&mut self, peer: &mut Peer) -> Option<()> {
-        let running: Vec<Value> = self.held.keys().map(|(task, attempt)| json!({"task_id": task, "attempt": attempt})).collect();
+        let running: Vec<Value> =
+            self.held.keys().map(|(task, attempt)| json!({"task_id": task, "attempt": attempt})).collect();
         let params = json!({"id": self.id, "name": self.id, "slots": SLOTS, "ready": true, "running": running});
         let id = Uuid::new_v4().to_string();
         peer.try_send_text(envelope("request", &id, "agent/register", &params)).ok()?;
@@ -285,7 +279,12 @@ impl Worker<'_> {
                     }
                 }
                 Err(Gone::Late) => {
-                    let open: Vec<_> = self.held.keys().filter(|held| !reported.values().any(|known| known == *held)).cloned().collect();
+                    let open: Vec<_> = self
+                        .held
+                        .keys()
+                        .filter(|held| !reported.values().any(|known| known == *held))
+                        .cloned()
+                        .collect();
                     for attempt in open {
                         self.report(peer, &attempt, &mut reported)?;
                     }
@@ -297,7 +296,12 @@ impl Worker<'_> {
     }
 
     /// Some attempts are reported at once, some later, some without asking for an answer, and some fail.
-    fn begin(&mut self, peer: &mut Peer, attempt: &(String, u64), reported: &mut BTreeMap<String, (String, u64)>) -> Option<()> {
+    fn begin(
+        &mut self,
+        peer: &mut Peer,
+        attempt: &(String, u64),
+        reported: &mut BTreeMap<String, (String, u64)>,
+    ) -> Option<()> {
         match self.dice.throw(10) {
             0..=4 => self.report(peer, attempt, reported),
             5 => {
@@ -318,7 +322,12 @@ impl Worker<'_> {
         }
     }
 
-    fn report(&self, peer: &mut Peer, attempt: &(String, u64), reported: &mut BTreeMap<String, (String, u64)>) -> Option<()> {
+    fn report(
+        &self,
+        peer: &mut Peer,
+        attempt: &(String, u64),
+        reported: &mut BTreeMap<String, (String, u64)>,
+    ) -> Option<()> {
         let Some(id) = self.held.get(attempt) else { return Some(()) };
         reported.insert(id.clone(), attempt.clone());
         peer.try_send_text(envelope("request", id, "task/completed", &self.completion(attempt, true))).ok()
@@ -377,15 +386,23 @@ fn thirty_two_kills_under_load_lose_nothing() {
     std::thread::scope(|scope| {
         // Whatever fails, everybody goes home.
         let _home = GoHome(&world);
-        let hosts: Vec<_> = (0..HOSTS).map(|n| scope.spawn({ let world = &world; move || host(world, n) })).collect();
+        let hosts: Vec<_> = (0..HOSTS)
+            .map(|n| {
+                scope.spawn({
+                    let world = &world;
+                    move || host(world, n)
+                })
+            })
+            .collect();
         let agents: Vec<_> = (0..AGENTS)
             .map(|n| Worker { world: &world, id: format!("agent{n}"), dice: Dice(n), held: BTreeMap::new() })
             .map(|worker| scope.spawn(|| worker.run()))
             .collect();
         let mut dice = Dice(7);
+        let mut known = world.snapshot();
         for _ in 0..KILLS {
-            world.wait_for(1 + dice.throw(ACKS_BETWEEN));
-            let known = world.snapshot();
+            world.wait_until(known.count + 1 + dice.throw(ACKS_BETWEEN));
+            known = world.snapshot();
             server.kill();
             server.restart();
             world.moved(&server);
@@ -426,9 +443,13 @@ fn check_history(events: &[Value], tasks: usize) {
         let detail = &event["detail"];
         let task = detail["task"].to_string();
         match event["kind"].as_str() {
-            Some("TaskAssigned") => assert!(assigned.insert((task, detail["attempt"].as_u64())), "given twice: {event}"),
+            Some("TaskAssigned") => {
+                assert!(assigned.insert((task, detail["attempt"].as_u64())), "given twice: {event}")
+            }
             Some("TaskCompleted" | "TaskCancelled") => assert!(ended.insert(task), "ended twice: {event}"),
-            Some("TaskFailed") if detail["then"].get("Retry").is_none() => assert!(ended.insert(task), "ended twice: {event}"),
+            Some("TaskFailed") if detail["then"].get("Retry").is_none() => {
+                assert!(ended.insert(task), "ended twice: {event}")
+            }
             _ => {}
         }
     }

@@ -103,7 +103,13 @@ impl Peer {
         stream.set_read_timeout(Deadline::usual().left())?;
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let (socket, _) = client_with_config(format!("ws://{address}/any/path"), stream, Some(config))?;
-        Ok(Self { socket, waiting: VecDeque::new(), frame_bytes_max: FRAME_BYTES_MAX, goodbye: None, answered_at: Value::Null })
+        Ok(Self {
+            socket,
+            waiting: VecDeque::new(),
+            frame_bytes_max: FRAME_BYTES_MAX,
+            goodbye: None,
+            answered_at: Value::Null,
+        })
     }
 
     /// When the newest answer left the server.
@@ -235,6 +241,20 @@ impl Peer {
                 Ok(frame) if frame.method() == method => return (frame, others),
                 Ok(frame) => others.push(frame),
                 Err(gone) => panic!("no {method} but {gone:?}; others: {others:?}"),
+            }
+        }
+    }
+
+    /// Asks and waits for the answer; `None` when the connection ends before it.
+    pub(crate) fn ask_once(&mut self, id: &str, method: &str, params: &Value) -> Option<Frame> {
+        self.try_send_text(envelope("request", id, method, params)).ok()?;
+        let deadline = Deadline::usual();
+        loop {
+            match self.read(deadline) {
+                Ok(frame) if frame.id() == id => return Some(frame),
+                Ok(_) => {}
+                Err(Gone::Closed(_)) => return None,
+                Err(Gone::Late) => panic!("{method} is not answered"),
             }
         }
     }

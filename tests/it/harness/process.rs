@@ -1,12 +1,16 @@
 //! The binary as a process: its lines, its end, and that it never panics.
 
 use super::deadline::Deadline;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How long the pipes of a process that has ended may stay open, should something that it started still hold them.
+const PIPES_CLOSE: Duration = Duration::from_secs(2);
 
 /// The binary under test, with nothing of this machine's configuration.
 pub(crate) fn everlog<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
@@ -61,7 +65,8 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own, so that nothing that it starts outlives the test.
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -82,10 +87,18 @@ impl Process {
 
     /// What stderr has had, once the process has ended.
     fn rest_of_stderr(&mut self) -> String {
+        let deadline = Deadline::after(PIPES_CLOSE);
         if let Some(lines) = self.stderr.take() {
-            lines.iter().for_each(|line| self.told.extend([line.as_str(), "\n"]));
+            while let Ok(line) = lines.recv_timeout(deadline.left().unwrap_or_default()) {
+                self.told.extend([line.as_str(), "\n"]);
+            }
         }
         std::mem::take(&mut self.told)
+    }
+
+    fn kill_group(&self) {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -103,7 +116,7 @@ impl Process {
                 Ok(line)
             }
             Err(RecvTimeoutError::Timeout) => {
-                self.signal(Signal::KILL);
+                self.kill_group();
                 panic!("no further line on stdout in time: {:?}", self.end());
             }
             Err(RecvTimeoutError::Disconnected) => Err(self.end()),
@@ -127,7 +140,7 @@ impl Process {
                 Err(RecvTimeoutError::Timeout) if late => break,
                 Err(RecvTimeoutError::Timeout) => {
                     late = true;
-                    self.signal(Signal::KILL);
+                    self.kill_group();
                 }
             }
         }
@@ -162,7 +175,7 @@ impl Drop for Process {
         if self.stderr.is_none() {
             return;
         }
-        let _ = self.child.kill();
+        self.kill_group();
         let _ = self.child.wait();
         let stderr = self.rest_of_stderr();
         if std::thread::panicking() {

@@ -15,7 +15,8 @@ fn everything_acknowledged_survives_a_kill() {
     let failed = task(&mut host, "failed", json!({"retry_attempts": 0}));
     let given = agent.next();
     agent.fail(&given, "no luck");
-    let paused = create(&mut host, json!({"name": "paused", "tasks": [{"name": "a"}, {"name": "b", "depends_on": ["a"]}]}));
+    let paused =
+        create(&mut host, json!({"name": "paused", "tasks": [{"name": "a"}, {"name": "b", "depends_on": ["a"]}]}));
     host.request("pipeline/start", json!({"pipeline_id": paused}));
     let given = agent.next();
     host.request("pipeline/pause", json!({"pipeline_id": paused}));
@@ -80,7 +81,8 @@ fn agents_that_name_their_work_go_on_and_the_rest_is_given_anew() {
     let status = host.request("agent/status", json!({"agent_id": "a"}))["status"].clone();
     assert_ne!(status, "active", "nobody is connected yet");
     let running = json!([{"task_id": given[0].task, "attempt": 1}]);
-    let mut agent = Agent::register(&server, json!({"id": "a", "name": "a", "slots": 5, "ready": true, "running": running}));
+    let mut agent =
+        Agent::register(&server, json!({"id": "a", "name": "a", "slots": 5, "ready": true, "running": running}));
     let mut again: Vec<Assignment> = (0..4).map(|_| agent.next()).collect();
     again.sort_by(|a, b| a.name.cmp(&b.name));
     let again_ids: Vec<(&str, u64)> = again.iter().map(|given| (given.task.as_str(), given.attempt)).collect();
@@ -88,7 +90,10 @@ fn agents_that_name_their_work_go_on_and_the_rest_is_given_anew() {
     assert_eq!(again_ids, expected, "what is not named is a new attempt, and queued work continues");
     let info = task_info(&mut host, &ids[0]);
     assert_eq!((&info["status"], &info["attempt"]), (&json!("running"), &json!(1)));
-    agent.peer.request("task/completed", json!({"task_id": ids[0], "agent_id": "a", "attempt": 1, "result": "first", "success": true}));
+    agent.peer.request(
+        "task/completed",
+        json!({"task_id": ids[0], "agent_id": "a", "attempt": 1, "result": "first", "success": true}),
+    );
     for given in &again {
         agent.complete(given, json!(given.attempt));
     }
