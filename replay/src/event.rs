@@ -150,6 +150,13 @@ impl Event {
         TASKS.contains(&self.kind())
     }
 
+    /// The task whose attempt, or whose life, this event ends.
+    #[must_use]
+    pub fn ended_attempt(&self) -> Option<TaskId> {
+        const ENDS: [u16; 4] = [43, 44, 45, 47];
+        self.subject().task.filter(|_| ENDS.contains(&self.kind()))
+    }
+
     /// What the event is about: (pipeline, task, agent), where the event itself says so.
     #[must_use]
     pub fn subject(&self) -> Subject<'_> {

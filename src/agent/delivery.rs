@@ -126,6 +126,7 @@ async fn persist(
             ClientError::Refused { .. }
             | ClientError::Unreachable { .. }
             | ClientError::BadAddress { .. }
+            | ClientError::BadSetting { .. }
             | ClientError::Closed { .. }
             | ClientError::TimedOut { .. } => return Err(error),
         }

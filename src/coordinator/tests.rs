@@ -45,7 +45,7 @@ impl Bench {
             for message in self.outbox.take().await.unwrap() {
                 match message {
                     Outgoing::Reply { id: to, reply, events } if to == id => {
-                        return Ok(serde_json::from_str(&crate::render::reply(reply, &events)).unwrap());
+                        return Ok(serde_json::from_str(&crate::render::reply(reply, &events, 1 << 20)).unwrap());
                     }
                     Outgoing::Refused { id: to, refusal } if to == id => return Err(refusal.code()),
                     other => assert!(!matches!(other, Outgoing::Close), "the coordinator ended"),

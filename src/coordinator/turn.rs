@@ -9,6 +9,7 @@ use crate::exchange::{Inbound, Message, Outgoing, Sample};
 use crate::protocol::{Operation, Reply};
 use crate::shared::{Progress, Shared};
 use everlog_replay::codec::{self, DecodeError};
+use everlog_replay::event::{self, Event};
 use everlog_replay::state::Repeat;
 use everlog_replay::{
     Actor, AgentId, Command, ConnectionNo, Envelope, Illegal, Json, Notice, Refusal, RequestKey, Seq, Stamp, State,
@@ -226,9 +227,21 @@ impl Writer {
             work.turn.frame.push_with(|out| written = codec::encode(&envelope, out));
             written?;
             notices(work.state, &envelope, work.watched, &mut self.notices);
+            self.forget(&envelope.event);
             envelopes.push(envelope);
         }
         Ok(envelopes)
+    }
+
+    /// What is kept beside the state ends with the attempt, or with the agent, that it is about.
+    fn forget(&self, event: &Event) {
+        if let Some(task) = event.ended_attempt() {
+            self.shared.progress.lock().remove(&task);
+        } else if let Event::AgentUnregistered(event::AgentUnregistered { agent })
+        | Event::AgentLost(event::AgentLost { agent, .. }) = event
+        {
+            self.shared.agent_metrics.lock().remove(agent);
+        }
     }
 
     /// Sends what followed from the events, after the reply to the command.
@@ -276,6 +289,9 @@ impl Writer {
             Message::Load { cpu, memory } => return self.internal(work, &Command::ObserveLoad { cpu, memory }),
             Message::Drain { reason } => {
                 work.turn.last = true;
+                if let Some(observed) = self.observations.all() {
+                    self.internal(work, &Command::RecordObservations { observed })?;
+                }
                 return self.internal(work, &Command::StopCoordinator { reason });
             }
         };
@@ -335,8 +351,8 @@ impl Writer {
         match operation {
             Operation::Change { command, reply } => self.change(work, connection, key, &command, reply)?,
             Operation::Register { command, ready, frame_bytes_max } => {
-                work.turn.send(connection, Outgoing::Registered { ready, frame_bytes_max });
                 self.change(work, connection, key, &command, Reply::AgentRegistered)?;
+                work.turn.send(connection, Outgoing::Registered { ready, frame_bytes_max });
                 if let Command::RegisterAgent { agent, .. } = command {
                     self.liveness.registered(agent, connection);
                 }

@@ -103,7 +103,13 @@ impl Peer {
         stream.set_read_timeout(Deadline::usual().left())?;
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let (socket, _) = client_with_config(format!("ws://{address}/any/path"), stream, Some(config))?;
-        Ok(Self { socket, waiting: VecDeque::new(), frame_bytes_max: FRAME_BYTES_MAX, goodbye: None, answered_at: Value::Null })
+        Ok(Self {
+            socket,
+            waiting: VecDeque::new(),
+            frame_bytes_max: FRAME_BYTES_MAX,
+            goodbye: None,
+            answered_at: Value::Null,
+        })
     }
 
     /// When the newest answer left the server.

@@ -17,7 +17,10 @@ fn registering_fills_in_what_is_missing() {
     let info = peer.request("agent/status", json!({"agent_id": least["agent_id"]}));
     record(&info, AGENT_INFO);
     assert_eq!((&info["status"], &info["performance_score"]), (&json!("active"), &json!(1.0)));
-    assert_eq!((&info["current_task"], &info["current_tasks"], &info["capabilities"]), (&Value::Null, &json!([]), &json!([])));
+    assert_eq!(
+        (&info["current_task"], &info["current_tasks"], &info["capabilities"]),
+        (&Value::Null, &json!([]), &json!([]))
+    );
     assert_eq!(info["current_task_details"], Value::Null);
     assert_eq!(info["slots"], 1);
     micros(&info["last_active"]);
@@ -71,7 +74,11 @@ fn status_shows_what_an_agent_works_on() {
     agent.begin(&given);
     let info = host.request("agent/status", json!({"agent_id": "a"}));
     record(&info, AGENT_INFO);
-    assert_eq!((&info["current_task"], &info["current_tasks"]), (&json!(first), &json!([first, second])), "the oldest first");
+    assert_eq!(
+        (&info["current_task"], &info["current_tasks"]),
+        (&json!(first), &json!([first, second])),
+        "the oldest first"
+    );
     let details = &info["current_task_details"];
     assert_eq!((&details["name"], &details["status"]), (&json!("first"), &json!("running")));
     assert_eq!(details["started_at"], super::task_info(&mut host, &first)["started_at"]);
@@ -100,7 +107,10 @@ fn the_score_follows_real_outcomes() {
 fn reported_metrics_show_in_the_status() {
     let server = Server::start();
     let mut agent = Agent::join(&server, "a");
-    agent.peer.notify("agent/metrics", json!({"agent_id": "a", "metrics": {"cpu_usage": 12.5, "own": [1]}, "timestamp": "2026-01-01T00:00:00"}));
+    agent.peer.notify(
+        "agent/metrics",
+        json!({"agent_id": "a", "metrics": {"cpu_usage": 12.5, "own": [1]}, "timestamp": "2026-01-01T00:00:00"}),
+    );
     let info = agent.peer.request("agent/status", json!({"agent_id": "a"}));
     assert_eq!(info["metrics"], json!({"cpu_usage": 12.5, "own": [1]}));
     agent.peer.refused(-32_602, "agent/metrics", json!({"agent_id": "a", "metrics": 7}));
@@ -116,7 +126,8 @@ fn a_connection_speaks_only_for_its_own_agents() {
     both.request("agent/register", plain("b"));
     let one = task(&mut host, "one", json!({}));
     let two = task(&mut host, "two", json!({}));
-    let mut given: Vec<Value> = (0..2).map(|_| both.next_notification("task/assigned").params()["agent_id"].clone()).collect();
+    let mut given: Vec<Value> =
+        (0..2).map(|_| both.next_notification("task/assigned").params()["agent_id"].clone()).collect();
     given.sort_by_key(Value::to_string);
     assert_eq!(given, [json!("a"), json!("b")], "one connection, two agents");
 
@@ -160,7 +171,9 @@ fn unregistering_gives_the_work_back() {
 fn lists_filter_by_type_status_and_capability() {
     let server = Server::start();
     let mut host = server.peer();
-    for (id, kind, capabilities) in [("a", "trainer", json!(["gpu", "cpu"])), ("b", "trainer", json!(["cpu"])), ("c", "loader", json!([]))] {
+    for (id, kind, capabilities) in
+        [("a", "trainer", json!(["gpu", "cpu"])), ("b", "trainer", json!(["cpu"])), ("c", "loader", json!([]))]
+    {
         host.request("agent/register", json!({"id": id, "name": id, "type": kind, "capabilities": capabilities}));
     }
     let all = host.request("agent/list", json!({}));

@@ -75,7 +75,10 @@ fn circles_are_refused_and_named() {
     let mut host = server.peer();
     for (tasks, names) in [
         (json!([{"name": "self", "depends_on": ["self"]}]), ["self", "self"]),
-        (json!([{"name": "ok"}, {"name": "hen", "depends_on": ["egg", "ok"]}, {"name": "egg", "depends_on": ["hen"]}]), ["hen", "egg"]),
+        (
+            json!([{"name": "ok"}, {"name": "hen", "depends_on": ["egg", "ok"]}, {"name": "egg", "depends_on": ["hen"]}]),
+            ["hen", "egg"],
+        ),
     ] {
         let params = json!({"name": "p", "tasks": tasks});
         let refused = host.refused(-32_602, "pipeline/create", params);
@@ -130,7 +133,10 @@ fn a_chain_of_ten_thousand_is_accepted_and_begins_at_its_start() {
 fn cancelling_a_task_skips_what_depends_on_it() {
     let server = Server::start();
     let mut host = server.peer();
-    let pipeline = run(&mut host, json!([{"name": "a"}, {"name": "b", "depends_on": ["a"]}, {"name": "c", "depends_on": ["b"]}, {"name": "d"}]));
+    let pipeline = run(
+        &mut host,
+        json!([{"name": "a"}, {"name": "b", "depends_on": ["a"]}, {"name": "c", "depends_on": ["b"]}, {"name": "d"}]),
+    );
     let a = id_of(&named(&mut host, &pipeline, "a"), "id");
     host.request("task/cancel", json!({"task_id": a}));
     for (name, status) in [("a", "cancelled"), ("b", "cancelled"), ("c", "cancelled"), ("d", "pending")] {

@@ -16,8 +16,13 @@ fn everything_in_a_report_is_optional_and_kept() {
     assert_eq!(list["total"], 2);
     let newest = &list["errors"][0];
     assert_eq!(newest["error_id"], reported["error_id"]);
-    for (field, value) in [("component", json!("loader")), ("error_type", json!("IOError")), ("message", json!("no such file")),
-        ("details", json!({"path": "x"})), ("context", json!([1]))] {
+    for (field, value) in [
+        ("component", json!("loader")),
+        ("error_type", json!("IOError")),
+        ("message", json!("no such file")),
+        ("details", json!({"path": "x"})),
+        ("context", json!([1])),
+    ] {
         assert_eq!(newest[field], value, "{field}");
     }
     micros(&newest["timestamp"]);
@@ -30,7 +35,13 @@ fn lists_filter_by_component_and_type() {
     for (component, kind) in [("a", "x"), ("a", "y"), ("b", "x")] {
         peer.request("error/report", json!({"component": component, "error_type": kind}));
     }
-    for (filter, total) in [(json!({"component": "a"}), 2), (json!({"error_type": "x"}), 2), (json!({"component": "a", "error_type": "x"}), 1), (json!({"component": "c"}), 0), (json!({"component": ""}), 3)] {
+    for (filter, total) in [
+        (json!({"component": "a"}), 2),
+        (json!({"error_type": "x"}), 2),
+        (json!({"component": "a", "error_type": "x"}), 1),
+        (json!({"component": "c"}), 0),
+        (json!({"component": ""}), 3),
+    ] {
         assert_eq!(peer.request("error/list", filter.clone())["total"], total, "{filter}");
     }
     let page = peer.request("error/list", json!({"limit": 1, "offset": 1}));
@@ -45,7 +56,9 @@ fn a_retry_makes_a_failed_task_run_again() {
     let failed = task(&mut host, "t", json!({"retry_attempts": 0, "x": 1}));
     let given = agent.next();
     agent.fail(&given, "no luck");
-    let error = host.request("error/report", json!({"message": "it failed", "context": {"task_id": failed}}))["error_id"].clone();
+    let error =
+        host.request("error/report", json!({"message": "it failed", "context": {"task_id": failed}}))["error_id"]
+            .clone();
     let recovered = host.request("error/recover", json!({"error_id": error}));
     assert_eq!((&recovered["error_id"], &recovered["recovery_action"]), (&error, &json!("retry")));
     assert!(recovered["status"].is_string() && recovered["details"].is_object(), "{recovered}");
@@ -80,7 +93,10 @@ fn what_cannot_be_retried_is_refused() {
     let nameless = host.request("error/report", json!({"message": "no task"}))["error_id"].clone();
     host.refused(-32_602, "error/recover", json!({"error_id": nameless}));
     host.refused(-32_602, "error/recover", json!({"error_id": nameless, "recovery_action": "pray"}));
-    assert_eq!(host.request("error/recover", json!({"error_id": nameless, "recovery_action": "ignore"}))["recovery_action"], "ignore");
+    assert_eq!(
+        host.request("error/recover", json!({"error_id": nameless, "recovery_action": "ignore"}))["recovery_action"],
+        "ignore"
+    );
     for params in [json!({}), json!({"error_id": NOBODY}), json!({"error_id": "no uuid"}), json!({"error_id": 7})] {
         host.refused(-32_602, "error/recover", params);
     }

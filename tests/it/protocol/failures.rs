@@ -39,13 +39,19 @@ fn back_off_grows_up_to_its_limit_and_a_late_success_ends_well() {
         let waiting = task_info(&mut host, &id);
         assert_eq!(waiting["status"], "pending");
         let until = micros(&waiting["retry_at"]);
-        assert!(until >= before + most * 750 && until <= after + most * 1_000, "{until} is not {most} ms after {before}..{after}");
+        assert!(
+            until >= before + most * 750 && until <= after + most * 1_000,
+            "{until} is not {most} ms after {before}..{after}"
+        );
     }
     let given = agent.next();
     assert_eq!(given.attempt, 4);
     agent.complete(&given, json!("at last"));
     let info = task_info(&mut host, &id);
-    assert_eq!((&info["status"], &info["result"], &info["error_info"]), (&json!("completed"), &json!("at last"), &Value::Null));
+    assert_eq!(
+        (&info["status"], &info["result"], &info["error_info"]),
+        (&json!("completed"), &json!("at last"), &Value::Null)
+    );
 }
 
 #[test]
@@ -53,7 +59,8 @@ fn what_is_not_worth_a_retry_gets_none() {
     let server = Server::start();
     let mut host = server.peer();
     let mut agent = Agent::join(&server, "a");
-    let id = task(&mut host, "t", json!({"retry": {"attempts": 5, "backoff": 0.01, "not_on": ["bad data", "timeout"]}}));
+    let id =
+        task(&mut host, "t", json!({"retry": {"attempts": 5, "backoff": 0.01, "not_on": ["bad data", "timeout"]}}));
     let given = agent.next();
     agent.fail(&given, "connection reset");
     let given = agent.next();
@@ -77,7 +84,10 @@ fn errors_may_have_any_form() {
     ] {
         let id = task(&mut host, "t", json!({"retry_attempts": 0}));
         agent.next();
-        agent.peer.notify("task/completed", json!({"task_id": id, "agent_id": "a", "result": null, "success": false, "error": error}));
+        agent.peer.notify(
+            "task/completed",
+            json!({"task_id": id, "agent_id": "a", "result": null, "success": false, "error": error}),
+        );
         agent.sync();
         let info = task_info(&mut host, &id);
         assert_eq!(info["status"], "failed");
@@ -159,13 +169,20 @@ fn a_failure_may_skip_only_what_depends_on_it() {
     agent.fail(&bad, "no luck");
     for name in ["after", "further"] {
         let skipped = named(&mut host, &id, name);
-        assert_eq!((&skipped["status"], &skipped["error_info"]["type"]), (&json!("cancelled"), &json!("skipped")), "{skipped}");
+        assert_eq!(
+            (&skipped["status"], &skipped["error_info"]["type"]),
+            (&json!("cancelled"), &json!("skipped")),
+            "{skipped}"
+        );
         assert!(skipped["error_info"]["message"].as_str().is_some_and(|why| why.len() > 10), "{skipped}");
     }
     assert_eq!(agent.work(json!("still")), "other");
     host.next_notification("pipeline/failed");
     let info = pipeline_info(&mut host, &id);
-    assert_eq!((&info["status"], &info["metrics"]["tasks_completed"], &info["metrics"]["tasks_cancelled"]), (&json!("failed"), &json!(1), &json!(2)));
+    assert_eq!(
+        (&info["status"], &info["metrics"]["tasks_completed"], &info["metrics"]["tasks_cancelled"]),
+        (&json!("failed"), &json!(1), &json!(2))
+    );
 }
 
 #[test]
@@ -173,7 +190,10 @@ fn tasks_without_a_pipeline_skip_what_depends_on_them() {
     let server = Server::start();
     let mut host = server.peer();
     let mut agent = Agent::join(&server, "a");
-    let made = host.request("task/create", json!({"tasks": [{"name": "bad", "retry_attempts": 0}, {"name": "after", "depends_on": ["bad"]}]}));
+    let made = host.request(
+        "task/create",
+        json!({"tasks": [{"name": "bad", "retry_attempts": 0}, {"name": "after", "depends_on": ["bad"]}]}),
+    );
     let bad = agent.next();
     agent.fail(&bad, "no luck");
     let after = id_of(&json!({"id": made["task_ids"][1]}), "id");

@@ -37,9 +37,13 @@ fn an_attempt_that_is_named_must_be_the_live_one() {
     let mut agent = Agent::join(&server, "a");
     let id = task(&mut host, "t", json!({}));
     let given = agent.next();
-    let done = |attempt: i64| json!({"task_id": id, "agent_id": "a", "result": attempt, "success": true, "attempt": attempt});
+    let done =
+        |attempt: i64| json!({"task_id": id, "agent_id": "a", "result": attempt, "success": true, "attempt": attempt});
     let refused = agent.peer.refused(-40_061, "task/completed", done(2));
-    assert_eq!((&refused.data["task_id"], &refused.data["attempt"], &refused.data["live"]), (&json!(id), &json!(2), &json!(1)));
+    assert_eq!(
+        (&refused.data["task_id"], &refused.data["attempt"], &refused.data["live"]),
+        (&json!(id), &json!(2), &json!(1))
+    );
     agent.peer.refused(-32_602, "task/completed", done(0));
     agent.peer.refused(-32_602, "task/completed", done(-1));
     agent.peer.notify("task/completed", done(7));
@@ -64,7 +68,10 @@ fn a_take_over_that_names_its_work_keeps_it() {
     let mut after = Agent::register(&server, json!({"id": "a", "name": "a", "ready": true, "running": running}));
     after.expect_idle();
     let info = task_info(&mut host, &id);
-    assert_eq!((&info["status"], &info["assigned_agent"], &info["attempt"]), (&json!("running"), &json!("a"), &json!(1)));
+    assert_eq!(
+        (&info["status"], &info["assigned_agent"], &info["attempt"]),
+        (&json!("running"), &json!("a"), &json!(1))
+    );
     before.peer.refused(-40_042, "task/completed", json!({"task_id": id, "agent_id": "a", "result": "old"}));
     after.complete(&given, json!("new"));
     assert_eq!(task_info(&mut host, &id)["result"], "new");
@@ -90,7 +97,11 @@ fn a_take_over_that_names_nothing_gets_a_new_attempt_at_once() {
     assert_eq!(attempts, [1, 2, 3, 4], "each is delivered once, and none counts as a failure");
     let info = task_info(&mut host, &id);
     assert_eq!((&info["status"], &info["failures"]), (&json!("assigned"), &json!(0)));
-    agent.peer.refused(-40_061, "task/completed", json!({"task_id": id, "agent_id": "a", "result": "late", "attempt": 3}));
+    agent.peer.refused(
+        -40_061,
+        "task/completed",
+        json!({"task_id": id, "agent_id": "a", "result": "late", "attempt": 3}),
+    );
     agent.peer.request("task/completed", json!({"task_id": id, "agent_id": "a", "result": "live", "attempt": 4}));
     assert_eq!(task_info(&mut host, &id)["result"], "live");
 }
@@ -143,7 +154,8 @@ fn an_agent_that_is_away_keeps_its_lease_and_gets_nothing_new() {
     assert_eq!(task_info(&mut host, &id)["status"], "running", "it has the term of a lease to come back");
     assert_eq!(task_info(&mut host, &waiting)["status"], "pending");
     let running = json!([{"task_id": id, "attempt": 1}]);
-    let mut back = Agent::register(&server, json!({"id": "a", "name": "a", "slots": 2, "ready": true, "running": running}));
+    let mut back =
+        Agent::register(&server, json!({"id": "a", "name": "a", "slots": 2, "ready": true, "running": running}));
     assert_eq!(back.next().task, waiting);
     back.complete(&given, json!("kept"));
     assert_eq!(task_info(&mut host, &id)["result"], "kept");

@@ -8,7 +8,15 @@ use serde_json::{Value, json};
 fn values_come_back_as_they_were_stored() {
     let server = Server::start();
     let mut peer = server.peer();
-    for value in [json!(null), json!(0), json!(-1.5e-300), json!("é\u{1f600}\n"), json!([]), json!({"a": {"b": [1, null]}}), json!("x".repeat(100_000))] {
+    for value in [
+        json!(null),
+        json!(0),
+        json!(-1.5e-300),
+        json!("é\u{1f600}\n"),
+        json!([]),
+        json!({"a": {"b": [1, null]}}),
+        json!("x".repeat(100_000)),
+    ] {
         let stored = peer.request("memory/set", json!({"key": "models/one", "value": value}));
         assert_eq!(stored, json!({"key": "models/one", "status": "stored"}));
         let got = peer.request("memory/get", json!({"key": "models/one"}));
@@ -46,8 +54,14 @@ fn lists_go_by_prefix() {
     for key in ["b/2", "a/1", "b/1", "b", "é/1"] {
         peer.request("memory/set", json!({"key": key, "value": 1}));
     }
-    assert_eq!(peer.request("memory/list", json!({"prefix": "b/"})), json!({"keys": ["b/1", "b/2"], "total": 2, "prefix": "b/"}));
-    assert_eq!(peer.request("memory/list", json!({"prefix": "b", "limit": 2})), json!({"keys": ["b", "b/1"], "total": 3, "prefix": "b"}));
+    assert_eq!(
+        peer.request("memory/list", json!({"prefix": "b/"})),
+        json!({"keys": ["b/1", "b/2"], "total": 2, "prefix": "b/"})
+    );
+    assert_eq!(
+        peer.request("memory/list", json!({"prefix": "b", "limit": 2})),
+        json!({"keys": ["b", "b/1"], "total": 3, "prefix": "b"})
+    );
     assert_eq!(peer.request("memory/list", json!({"prefix": "zz"}))["keys"], json!([]));
     let all = peer.request("memory/list", json!({}));
     let mut keys: Vec<&str> = all["keys"].as_array().unwrap().iter().filter_map(Value::as_str).collect();

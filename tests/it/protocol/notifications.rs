@@ -57,7 +57,9 @@ fn a_subscription_replaces_the_broadcast() {
     agent.complete(&given, json!(1));
     let told = watcher.drain();
     assert!(told.iter().all(|frame| frame.method().starts_with("task/")), "{told:?}");
-    assert!(told.iter().any(|frame| frame.method() == "task/progress" && frame.params()["task_id"] == json!(given.task)));
+    assert!(
+        told.iter().any(|frame| frame.method() == "task/progress" && frame.params()["task_id"] == json!(given.task))
+    );
     assert!(told.iter().all(|frame| frame.method() != "task/assigned"), "an assignment is for the one agent");
 
     let left = watcher.request("unsubscribe", json!({"topics": ["task/*"]}))["topics"].clone();
@@ -88,7 +90,15 @@ fn one_pipeline_can_be_followed_alone() {
 fn topics_are_checked() {
     let server = Server::start();
     let mut peer = server.peer();
-    for topics in [json!(null), json!("task/*"), json!([7]), json!(["tasks"]), json!(["pipeline:no-uuid"]), json!([""]), json!(["/"])] {
+    for topics in [
+        json!(null),
+        json!("task/*"),
+        json!([7]),
+        json!(["tasks"]),
+        json!(["pipeline:no-uuid"]),
+        json!([""]),
+        json!(["/"]),
+    ] {
         peer.refused(-32_602, "subscribe", json!({"topics": topics}));
     }
     let many: Vec<String> = (0..1_000).map(|n| format!("group{n}/*")).collect();

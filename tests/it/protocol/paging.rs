@@ -49,7 +49,12 @@ fn keys_of_three_mebibytes_stay_below_the_limit() {
     let mut host = server.peer();
     let long = "k".repeat(500);
     for n in 0..6_000 {
-        let set = crate::harness::envelope("request", &format!("s{n}"), "memory/set", &json!({"key": format!("{long}{n:05}"), "value": 1}));
+        let set = crate::harness::envelope(
+            "request",
+            &format!("s{n}"),
+            "memory/set",
+            &json!({"key": format!("{long}{n:05}"), "value": 1}),
+        );
         host.queue_text(set).unwrap();
         if n % 1_000 == 999 {
             host.flush().unwrap();
@@ -66,7 +71,8 @@ fn long_results_are_referred_to_or_come_whole_as_the_peer_wants() {
     let server = Server::start();
     let mut host = server.peer();
     let mut agent = Agent::register(&server, json!({"id": "a", "name": "a", "ready": true}));
-    let pipeline = run(&mut host, json!([{"name": "one"}, {"name": "two"}, {"name": "join", "depends_on": ["one", "two"]}]));
+    let pipeline =
+        run(&mut host, json!([{"name": "one"}, {"name": "two"}, {"name": "join", "depends_on": ["one", "two"]}]));
     let long = "x".repeat(700_000);
     let mut ids = Vec::new();
     for _ in 0..2 {
@@ -88,7 +94,10 @@ fn long_results_are_referred_to_or_come_whole_as_the_peer_wants() {
     let mut wide = server.peer();
     wide.accept_frames_of(8 << 20);
     let running = json!([{"task_id": join.task, "attempt": join.attempt}]);
-    wide.request("agent/register", json!({"id": "b", "name": "b", "ready": true, "max_frame_bytes": 8 << 20, "running": running}));
+    wide.request(
+        "agent/register",
+        json!({"id": "b", "name": "b", "ready": true, "max_frame_bytes": 8 << 20, "running": running}),
+    );
     agent.peer.request("agent/unregister", json!({"agent_id": "a"}));
     let again = wide.next_notification("task/assigned");
     let inputs = again.params()["inputs"].as_object().unwrap();

@@ -171,7 +171,8 @@ fn unknown_and_impossible_ids_are_told_apart_from_missing_ones() {
         for id in [NOBODY, "not a uuid", "p1"] {
             assert_eq!(host.refused(-40_001, &method, json!({"pipeline_id": id})).data["pipeline_id"], id);
         }
-        for params in [json!({}), json!({"pipeline_id": null}), json!({"pipeline_id": ""}), json!({"pipeline_id": -1})] {
+        for params in [json!({}), json!({"pipeline_id": null}), json!({"pipeline_id": ""}), json!({"pipeline_id": -1})]
+        {
             assert!(host.refused(-32_602, &method, params).message.contains("pipeline_id"));
         }
     }
@@ -207,7 +208,8 @@ fn lists_filter_and_page_with_the_total_of_all_matches() {
     let all = host.request("pipeline/list", json!({}));
     assert_eq!((&all["total"], &all["offset"]), (&json!(7), &json!(0)), "{all}");
     all["pipelines"].as_array().unwrap().iter().for_each(|info| record(info, PIPELINE_INFO));
-    let listed: Vec<&str> = all["pipelines"].as_array().unwrap().iter().filter_map(|info| info["id"].as_str()).collect();
+    let listed: Vec<&str> =
+        all["pipelines"].as_array().unwrap().iter().filter_map(|info| info["id"].as_str()).collect();
     assert_eq!(listed, ids, "in order of creation");
 
     let page = host.request("pipeline/list", json!({"limit": 2, "offset": 3}));
@@ -215,13 +217,16 @@ fn lists_filter_and_page_with_the_total_of_all_matches() {
     assert_eq!(page["pipelines"].as_array().map(Vec::len), Some(2));
     assert_eq!(page["pipelines"][0]["id"], json!(ids[3]));
 
-    for (status, total) in [("running", 3), ("idle", 4), ("PipelineStatus.IDLE", 4), ("error", 0), ("starting", 0), ("", 7)] {
+    for (status, total) in
+        [("running", 3), ("idle", 4), ("PipelineStatus.IDLE", 4), ("error", 0), ("starting", 0), ("", 7)]
+    {
         assert_eq!(host.request("pipeline/list", json!({"status": status}))["total"], total, "{status}");
     }
     assert_eq!(host.request("pipeline/list", json!({"status": null, "limit": null}))["total"], 7);
     assert_eq!(host.request("pipeline/list", json!({"offset": 100}))["pipelines"], json!([]));
     assert_eq!(host.request("pipeline/list", json!({"limit": 0}))["total"], 7);
-    for params in [json!({"limit": -1}), json!({"offset": -1}), json!({"limit": "ten"}), json!({"status": "sleeping"})] {
+    for params in [json!({"limit": -1}), json!({"offset": -1}), json!({"limit": "ten"}), json!({"status": "sleeping"})]
+    {
         host.refused(-32_602, "pipeline/list", params);
     }
 }

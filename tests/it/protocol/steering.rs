@@ -67,7 +67,8 @@ fn a_stop_cancels_everything_and_reaches_the_agents() {
     let server = Server::start();
     let mut host = server.peer();
     let mut agent = Agent::register(&server, json!({"id": "a", "name": "a", "slots": 2, "ready": true}));
-    let params = json!({"name": "p", "strategy": "parallel", "tasks": [{"name": "one"}, {"name": "two"}, {"name": "three"}]});
+    let params =
+        json!({"name": "p", "strategy": "parallel", "tasks": [{"name": "one"}, {"name": "two"}, {"name": "three"}]});
     let id = create(&mut host, params);
     host.request("pipeline/start", json!({"pipeline_id": id}));
     let given = [agent.next(), agent.next()];

@@ -22,7 +22,10 @@ fn sequential_is_one_at_a_time_in_order_of_creation() {
     let server = Server::start();
     let mut host = server.peer();
     let mut agent = Agent::register(&server, json!({"id": "a", "name": "a", "slots": 8, "ready": true}));
-    let id = create(&mut host, json!({"name": "p", "strategy": "sequential", "tasks": [{"name": "b", "priority": 1}, {"name": "c", "priority": 9}, {"name": "a"}]}));
+    let id = create(
+        &mut host,
+        json!({"name": "p", "strategy": "sequential", "tasks": [{"name": "b", "priority": 1}, {"name": "c", "priority": 9}, {"name": "a"}]}),
+    );
     host.request("pipeline/start", json!({"pipeline_id": id}));
     for name in ["b", "c", "a"] {
         let given = agent.next();
@@ -60,7 +63,10 @@ fn priority_based_takes_the_highest_first() {
 fn resource_aware_never_starts_what_does_not_fit() {
     let server = Server::start();
     let mut host = server.peer();
-    let mut agent = Agent::register(&server, json!({"id": "a", "name": "a", "slots": 8, "ready": true, "resources": {"cpu": 2, "memory_mb": 1_000}}));
+    let mut agent = Agent::register(
+        &server,
+        json!({"id": "a", "name": "a", "slots": 8, "ready": true, "resources": {"cpu": 2, "memory_mb": 1_000}}),
+    );
     let need = |name: &str, mb: u32| json!({"name": name, "config": {"memory_requirement": mb, "cpu_requirement": 10}});
     let tasks = json!([need("half", 500), need("other half", 500), need("third half", 500), need("never", 5_000)]);
     let id = create(&mut host, json!({"name": "p", "strategy": "resource_aware", "tasks": tasks}));
@@ -78,7 +84,8 @@ fn capabilities_decide_who_gets_what() {
     let server = Server::start();
     let mut host = server.peer();
     let mut plain = Agent::join(&server, "plain");
-    let mut able = Agent::register(&server, json!({"id": "able", "name": "able", "capabilities": ["gpu", "cuda"], "ready": true}));
+    let mut able =
+        Agent::register(&server, json!({"id": "able", "name": "able", "capabilities": ["gpu", "cuda"], "ready": true}));
     task(&mut host, "needs both", json!({"required_capabilities": ["cuda", "gpu"]}));
     assert_eq!(able.next().name, "needs both");
     task(&mut host, "needs more", json!({"required_capabilities": ["gpu", "tpu"]}));
@@ -107,7 +114,8 @@ fn the_better_agent_goes_first() {
 fn too_many_kinds_of_tasks_are_refused_with_the_limit_named() {
     let server = Server::start();
     let mut host = server.peer();
-    let tasks: Vec<Value> = (0..4_200).map(|n| json!({"name": "t", "required_capabilities": [format!("c{n}")]})).collect();
+    let tasks: Vec<Value> =
+        (0..4_200).map(|n| json!({"name": "t", "required_capabilities": [format!("c{n}")]})).collect();
     let refused = host.refused(-40_051, "task/create", json!({"tasks": tasks}));
     assert!(refused.message.contains("4096"), "{refused:?}");
     assert_eq!(host.request("task/list", json!({}))["total"], 0);
