@@ -91,7 +91,7 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } | Self::Closed { .. } | Self::TimedOut { .. } => true,
             Self::Refused { code, .. } => *code == code::OVERLOADED,
-            Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
+            Self::BadAddress { .. } | Self::BadSetting { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
         }
     }
 }
