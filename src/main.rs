@@ -1,1 +1,7 @@
-fn main() {}
+//! The `everlog` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    everlog::cli::main()
+}

@@ -2,7 +2,7 @@
 //! bug when live and a finding in an audit.
 
 use crate::envelope::Envelope;
-use crate::event::{self, AfterFailure, CancelReason, Event};
+use crate::event::{self, AfterFailure, Event};
 use crate::ids::{AgentId, PipelineId, Seq, TaskId, Timestamp};
 use crate::limits::LOST_AGENTS_MAX;
 use crate::queue::Scope;
@@ -574,12 +574,7 @@ impl Fold<'_> {
         }
         self.step_task(ix, TaskStep::Cancel)?;
         self.end_lease(ix);
-        let kind = match e.reason {
-            CancelReason::Skipped { .. } => TaskErrorKind::Skipped,
-            CancelReason::Requested | CancelReason::PipelineStopped | CancelReason::PipelineFailed => {
-                TaskErrorKind::Cancelled
-            }
-        };
+        let kind = TaskErrorKind::of(e.reason);
         let task = &mut self.state.tasks[ix];
         task.retry_at = None;
         task.error = Some(Box::new(TaskError { kind, message: e.message.clone() }));

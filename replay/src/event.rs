@@ -6,8 +6,9 @@
 use crate::codec::{self, DecodeError, Header};
 use crate::ids::{AgentId, ConnectionNo, ErrorId, PipelineId, TaskId, Timestamp};
 use crate::spec::{Declared, PipelineOptions, Settings, Strategy, TaskSpec};
+use crate::state::Counts;
 use crate::text::Json;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 macro_rules! events {
     ($($kind:literal $schema:literal $name:ident),+ $(,)?) => {
@@ -45,6 +46,12 @@ macro_rules! events {
 
             pub(crate) fn write_body(&self, out: &mut Vec<u8>) -> bincode::Result<()> {
                 match self { $(Self::$name(body) => codec::write(body, out),)+ }
+            }
+
+            /// The event as JSON, for people and other programs.
+            #[must_use]
+            pub fn to_json(&self) -> String {
+                match self { $(Self::$name(body) => serde_json::to_string(body),)+ }.unwrap_or_default()
             }
 
             pub(crate) fn read_body(kind: u16, schema: u8, bytes: &[u8]) -> Result<(Header, Self), DecodeError> {
@@ -134,6 +141,13 @@ impl Event {
             | Self::MemoryDeleted(_)
             | Self::ErrorRecovered(_) => None,
         }
+    }
+
+    /// Whether the event moves a task along its life.
+    #[must_use]
+    pub fn changes_task(&self) -> bool {
+        const TASKS: std::ops::Range<u16> = 40..60;
+        TASKS.contains(&self.kind())
     }
 
     /// What the event is about: (pipeline, task, agent), where the event itself says so.
@@ -309,6 +323,8 @@ pub struct PipelineStopped {
     pub pipeline: PipelineId,
     /// Why, as the client said it.
     pub reason: String,
+    /// Its tasks by status, the cancelled ones included.
+    pub counts: Counts,
 }
 
 /// Every task of the pipeline has ended, and no failure counts against it.
@@ -632,10 +648,20 @@ pub struct ErrorRecovered {
 }
 
 /// Figures of a model (protocol §5). What was not reported is `None`; floats are kept as their bits, so that events compare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ModelFigures {
     /// Values in the order of [`ModelFigures::NAMES`], as IEEE-754 bits.
     pub bits: [Option<u64>; 17],
+}
+
+/// In JSON the figures that are known, by name; in a record their bits.
+impl Serialize for ModelFigures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return self.bits.serialize(serializer);
+        }
+        serializer.collect_map(Self::NAMES.into_iter().filter_map(|name| Some((name, self.get(name)?))))
+    }
 }
 
 impl ModelFigures {

@@ -3,7 +3,7 @@
 //! Identities are made at the door (`src/`) and travel inside the command, so that deciding the same command twice gives the
 //! same events.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,15 @@ pub type Seq = u64;
 pub type ConnectionNo = u64;
 
 /// A point in log time: microseconds since 1970-01-01T00:00:00Z. Never decreases along the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub struct Timestamp(pub i64);
+
+/// In JSON its text, in a record its number.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
 
 impl Timestamp {
     /// This time moved by `ms` milliseconds, stopping at the ends of the range instead of wrapping.

@@ -5,6 +5,7 @@
 //! events come from. So nothing in this crate may know a clock, a socket, a disk, a thread or a random source.
 
 mod apply;
+mod archive;
 pub mod codec;
 mod command;
 mod decide;
@@ -13,8 +14,10 @@ pub mod event;
 mod ids;
 pub mod leaf;
 pub mod limits;
+mod notice;
 mod plan;
 mod queue;
+pub mod record;
 mod refusal;
 mod slab;
 pub mod spec;
@@ -23,11 +26,13 @@ mod status;
 mod text;
 
 pub use apply::{Illegal, apply};
+pub use archive::{PipelineStory, TaskStory};
 pub use command::{Command, Failure, NewTask, Observation};
 pub use decide::decide;
 pub use envelope::{Actor, Envelope, RequestKey, Stamp};
 pub use event::Event;
 pub use ids::{AgentId, ConnectionNo, ErrorId, PipelineId, Seq, TaskId, Timestamp};
+pub use notice::{Assignment, Notice, TaskChange, notices};
 pub use plan::{plan, wake_at};
 pub use refusal::Refusal;
 pub use state::State;

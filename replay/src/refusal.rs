@@ -11,8 +11,16 @@ pub enum Refusal {
     #[error("{0}")]
     InvalidRequest(String),
     /// No such method.
-    #[error("there is no method '{0}'; see docs/protocol.md for the list")]
-    MethodNotFound(String),
+    #[error("there is no method '{method}'{}", near.map_or_else(
+        || "; docs/protocol.md lists them all".to_owned(),
+        |near| format!("; did you mean {near}?")
+    ))]
+    MethodNotFound {
+        /// What was asked for.
+        method: String,
+        /// The method that looks most like it.
+        near: Option<&'static str>,
+    },
     /// A parameter is missing, of the wrong type or out of range.
     #[error("{0}")]
     InvalidParams(String),
@@ -127,6 +135,9 @@ pub enum Refusal {
     /// The id was used for something else.
     #[error("request id '{0}' was used before with another body; use a new id for a new request")]
     RequestReused(String),
+    /// The coordinator is in trouble itself.
+    #[error("{0}")]
+    Internal(String),
     /// No such entry in the error register.
     #[error("there is no error {0} in the register; error/list shows the known ones")]
     ErrorNotFound(ErrorId),
@@ -138,8 +149,9 @@ impl Refusal {
     pub fn code(&self) -> i32 {
         match self {
             Self::InvalidRequest(_) => -32_600,
-            Self::MethodNotFound(_) => -32_601,
+            Self::MethodNotFound { .. } => -32_601,
             Self::InvalidParams(_) | Self::ErrorNotFound(_) => -32_602,
+            Self::Internal(_) => -32_603,
             Self::PipelineNotFound(_) => -40_001,
             Self::PipelineRunning { .. } => -40_002,
             Self::PipelineNotRunning { .. } => -40_003,
@@ -185,8 +197,12 @@ impl Refusal {
             }
             Self::RequestReused(id) => vec![("id", id.clone())],
             Self::ErrorNotFound(id) => vec![("error_id", id.to_string())],
-            Self::MethodNotFound(method) => vec![("method", method.clone())],
-            Self::InvalidRequest(_) | Self::InvalidParams(_) | Self::Forbidden(_) | Self::Overloaded(_) => Vec::new(),
+            Self::MethodNotFound { method, .. } => vec![("method", method.clone())],
+            Self::InvalidRequest(_)
+            | Self::InvalidParams(_)
+            | Self::Forbidden(_)
+            | Self::Overloaded(_)
+            | Self::Internal(_) => Vec::new(),
         }
     }
 }

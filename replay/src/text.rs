@@ -3,12 +3,24 @@
 
 use crate::ids::Seq;
 use crate::limits::INLINE_BYTES_MAX;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// A JSON text, checked at the door (well formed, depth, no bare NaN).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Json(pub Arc<str>);
+
+/// In JSON the text itself, in a record a string of bytes.
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return self.0.serialize(serializer);
+        }
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
 
 impl Json {
     /// The JSON word `null`.

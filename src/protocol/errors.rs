@@ -53,3 +53,83 @@ pub(super) fn list(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Re
         page: params.page()?,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::operation::Page;
+    use super::super::testing::{ID, change, id, made, refused, request};
+    use super::*;
+    use everlog_replay::Json;
+
+    fn reported(
+        component: &str,
+        error_type: &str,
+        message: &str,
+        task: Option<TaskId>,
+        details: &str,
+    ) -> (Command, Reply) {
+        let [component, error_type, message] = [component, error_type, message].map(str::to_owned);
+        let (error, details) = (ErrorId(made(1)), Json::from(details.replace("$ID", ID)));
+        (Command::ReportError { error, component, error_type, message, task, details }, Reply::ErrorReported)
+    }
+
+    #[test]
+    fn a_report_may_say_anything() {
+        let named = Some(TaskId(id()));
+        for (params, expected) in [
+            ("{}", reported("unknown", "unknown", "", None, "{}")),
+            (
+                r#"{"component": "gpu", "error_type": "oom", "message": "no\nroom", "details": {"x":  1}, "context": [2]}"#,
+                reported("gpu", "oom", "no\nroom", None, r#"{"details":{"x":  1},"context":[2]}"#),
+            ),
+            (r#"{"task_id": "$ID"}"#, reported("unknown", "unknown", "", named, r#"{"task_id":"$ID"}"#)),
+            (
+                r#"{"task_id": "mine", "context": {"task_id": "$ID"}}"#,
+                reported("unknown", "unknown", "", named, r#"{"task_id":"mine","context":{"task_id": "$ID"}}"#),
+            ),
+            (
+                r#"{"context": "none", "details": {"task_id": "$ID"}}"#,
+                reported("unknown", "unknown", "", named, r#"{"context":"none","details":{"task_id": "$ID"}}"#),
+            ),
+        ] {
+            assert_eq!(change("error/report", params), expected, "{params}");
+        }
+        refused(
+            "error/report",
+            &[
+                (r#"{"component": 1}"#, -32_602, "component must be a string, not the number 1"),
+                (r#"{"message": {}}"#, -32_602, "message must be a string, not an object"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_recovery_names_its_error() {
+        for (params, action) in
+            [(r#"{"error_id": "$ID"}"#, "retry"), (r#"{"error_id": "$ID", "recovery_action": "ignore"}"#, "ignore")]
+        {
+            let (error, new_task) = (ErrorId(id()), TaskId(made(1)));
+            let command = Command::RecoverError { error, action: action.into(), new_task };
+            assert_eq!(change("error/recover", params), (command, Reply::ErrorRecovered), "{params}");
+        }
+        let expected = "the error_id that error/report returned";
+        refused(
+            "error/recover",
+            &[
+                ("{}", -32_602, &format!("error_id is missing; give {expected}")),
+                (r#"{"error_id": "e1"}"#, -32_602, &format!("error_id must be {expected}, not the string \"e1\"")),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_list_takes_filters() {
+        let query = |component: Option<&str>, error_type: Option<&str>, limit, offset| {
+            let (component, error_type) = (component.map(Into::into), error_type.map(Into::into));
+            Ok(Operation::Read(Query::ErrorList { component, error_type, page: Page { limit, offset } }))
+        };
+        let full = r#"{"component": "gpu", "error_type": "oom", "limit": 5, "offset": 10}"#;
+        assert_eq!(request("error/list", full), query(Some("gpu"), Some("oom"), Some(5), 10));
+        assert_eq!(request("error/list", r#"{"component": "", "limit": null}"#), query(None, None, None, 0));
+    }
+}

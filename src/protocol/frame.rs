@@ -1,8 +1,9 @@
 //! The envelope of a message. It is read without looking into `params`, so that a frame is dispatched, hashed and refused under its
 //! own id whatever its parameters hold.
 
+use super::field::{Field, cut, is_null, text_of};
 use super::json::JsonProblem;
-use super::params::{Field, cut, is_null, text_of};
+use super::params::Key;
 use everlog_replay::{Refusal, limits};
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -193,7 +194,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Fields::default();
-        while let Some(key) = map.next_key::<super::params::Key<'de>>()? {
+        while let Some(key) = map.next_key::<Key<'de>>()? {
             let value = Some(map.next_value::<&RawValue>()?);
             match &*key.0 {
                 "id" => fields.id = value,
@@ -207,5 +208,131 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             }
         }
         Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::json::clean;
+
+    fn bad(text: &str) -> (String, String) {
+        let bad = parse(text).unwrap_err();
+        assert_eq!(bad.refusal.code(), -32_600);
+        (bad.id, bad.refusal.to_string())
+    }
+
+    #[test]
+    fn the_envelope_is_borrowed() {
+        let text = r#"{"id":"a","type":"request","method":"task/status","timestamp":"2026-01-01T00:00:00",
+            "params":{"task_id": [1]},"result":null,"error":null,"eighth":{"any":"thing"}}"#;
+        let frame = parse(text).unwrap();
+        assert_eq!((&*frame.id, frame.frame_type, &*frame.method), ("a", FrameType::Request, "task/status"));
+        assert!(matches!((&frame.id, &frame.method), (Cow::Borrowed(_), Cow::Borrowed(_))));
+        assert_eq!(frame.params.map(RawValue::get), Some(r#"{"task_id": [1]}"#));
+        assert_eq!(frame.timestamp.map(RawValue::get), Some(r#""2026-01-01T00:00:00""#));
+    }
+
+    #[test]
+    fn the_type_is_read_as_clients_spell_it() {
+        for (word, expected) in [
+            ("request", FrameType::Request),
+            ("REQUEST", FrameType::Request),
+            ("MCPMessageType.REQUEST", FrameType::Request),
+            ("protocol.MCPMessageType.NOTIFICATION", FrameType::Notification),
+            ("Response", FrameType::Response),
+            ("MessageType.error", FrameType::Error),
+        ] {
+            let text = format!(r#"{{"id":"1","type":"{word}","method":"m/m"}}"#);
+            assert_eq!(parse(&text).unwrap().frame_type, expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn ids_are_texts_or_numbers_of_up_to_128_characters() {
+        let long = "ü".repeat(128);
+        for (id, expected) in
+            [("\"\"", ""), ("7", "7"), ("-1.5", "-1.5"), (r#""a\u00e9\n""#, "aé\n"), (&format!("\"{long}\""), &long)]
+        {
+            let text = format!(r#"{{"id":{id},"type":"request","method":"m/m"}}"#);
+            assert_eq!(parse(&text).unwrap().id, expected, "{id}");
+        }
+        let too_long = format!(r#"{{"id":"{}","type":"request","method":"m/m"}}"#, "i".repeat(129));
+        let sentence = "the id of a message has at most 128 characters; use a UUID";
+        assert_eq!(bad(&too_long), ("unknown".into(), sentence.into()));
+        for text in [r#"{"type":"notification","method":"m/m"}"#, r#"{"id":null,"type":"response"}"#] {
+            assert_eq!(parse(text).unwrap().id, "", "{text}");
+        }
+    }
+
+    #[test]
+    fn of_duplicate_keys_the_last_counts() {
+        let frame = parse(r#"{"id":"1","id":"2","type":"error","type":"request","method":"a","method":"b"}"#).unwrap();
+        assert_eq!((&*frame.id, frame.frame_type, &*frame.method), ("2", FrameType::Request, "b"));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused_with_a_sentence() {
+        let types = "one of request, response, notification, error";
+        for (text, id, sentence) in [
+            (
+                "",
+                "unknown",
+                "the frame is no message: EOF while parsing a value at line 1 column 0; send one JSON object a text frame",
+            ),
+            (
+                "{\"id\":\"1\"",
+                "unknown",
+                "the frame is no message: EOF while parsing an object at line 1 column 9; send one JSON object a text frame",
+            ),
+            (
+                "[1]",
+                "unknown",
+                "the frame is no message: invalid type: sequence, expected a JSON object at line 1 column 0; send one JSON object a text frame",
+            ),
+            (
+                "{} {}",
+                "unknown",
+                "the frame is no message: trailing characters at line 1 column 4; send one JSON object a text frame",
+            ),
+            (r#"{"id":"1","method":"m"}"#, "1", &format!("type is missing; give {types}")),
+            (r#"{"id":"1","type":7}"#, "1", &format!("type must be {types}, not the number 7")),
+            (r#"{"id":"1","type":"ask"}"#, "1", &format!("type must be {types}, not the string \"ask\"")),
+            (r#"{"id":"1","type":""}"#, "1", &format!("type must be {types}, not the string \"\"")),
+            (r#"{"id":{},"type":"request","method":"m"}"#, "unknown", "id must be a string, not an object"),
+            (r#"{"id":true,"type":"request","method":"m"}"#, "unknown", "id must be a string, not true"),
+            (
+                r#"{"type":"request","method":"m"}"#,
+                "unknown",
+                "the request has no id; give it one, so that it can be answered",
+            ),
+            (r#"{"id":"1","type":"request"}"#, "1", "the request has no method; name one, such as \"pipeline/list\""),
+            (
+                r#"{"id":"1","type":"notification","method":""}"#,
+                "1",
+                "the notification has no method; name one, such as \"pipeline/list\"",
+            ),
+            (r#"{"id":"1","type":"request","method":[]}"#, "1", "method must be a string, not a list"),
+            (
+                &format!(r#"{{"id":"1","type":"request","method":"{}"}}"#, "m".repeat(513)),
+                "1",
+                "the name of a method has at most 512 characters",
+            ),
+        ] {
+            assert_eq!(bad(text), (id.into(), sentence.into()), "{text}");
+        }
+        let quoted = bad(&format!("\"{}\"", "x".repeat(100_000))).1;
+        assert!(quoted.chars().count() < 300, "a parser's message that quotes the frame is cut: {quoted}");
+    }
+
+    #[test]
+    fn a_frame_that_is_too_deep_is_refused_under_its_own_id() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let text = format!(r#"{{"params":{deep},"id":"7","type":"request","method":"m/m"}}"#);
+        let refused = BadFrame::unclean(&text, clean(&text).unwrap_err());
+        assert_eq!((refused.id.as_str(), refused.refusal.code()), ("7", -32_600));
+        let open = "[".repeat(100_000);
+        assert_eq!(BadFrame::unclean(&open, clean(&open).unwrap_err()).id, "unknown");
+        assert_eq!(parse(&text).unwrap().id, "7", "nor does depth cost stack in the parser");
     }
 }

@@ -6,6 +6,7 @@
 
 mod agents;
 mod errors;
+pub mod field;
 pub mod frame;
 pub mod json;
 mod memory;
@@ -16,10 +17,13 @@ mod pipelines;
 mod request;
 mod session;
 mod tasks;
+#[cfg(test)]
+mod testing;
 mod topic;
 mod wishes;
 
 pub use frame::{BadFrame, Frame, FrameType};
 pub use operation::{Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};
-pub use request::{Ids, interpret, methods};
+pub(crate) use request::distance;
+pub use request::{interpret, methods};
 pub use topic::Topic;

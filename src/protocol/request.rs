@@ -1,14 +1,15 @@
 //! From a frame to an operation: one table of methods, each with the function that reads its parameters.
 
+use super::field::cut;
 use super::frame::{Frame, FrameType};
 use super::operation::{Operation, Reply};
-use super::params::{Params, cut};
+use super::params::Params;
 use super::{agents, errors, memory, models, pipelines, session, tasks};
 use everlog_replay::{AgentId, ErrorId, PipelineId, Refusal, TaskId};
 use uuid::Uuid;
 
 /// Makes new identities. They are the caller's to choose, so that a test or a simulation chooses them as well.
-pub struct Ids<'a>(pub &'a mut dyn FnMut() -> Uuid);
+pub(super) struct Ids<'a>(&'a mut dyn FnMut() -> Uuid);
 
 impl Ids<'_> {
     pub(super) fn task(&mut self) -> TaskId {
@@ -117,15 +118,12 @@ const METHOD_QUOTE_CHARS_MAX: usize = 64;
 fn unknown(method: &str) -> Refusal {
     let near = methods().filter(|known| known.len().abs_diff(method.len()) <= TYPOS_MAX);
     let nearest = near.map(|known| (distance(known, method), known)).min().filter(|(typos, _)| *typos <= TYPOS_MAX);
-    let method = cut(method, METHOD_QUOTE_CHARS_MAX);
-    Refusal::MethodNotFound(match nearest {
-        Some((_, known)) => format!("{method} (did you mean {known}?)"),
-        None => method.into_owned(),
-    })
+    let method = cut(method, METHOD_QUOTE_CHARS_MAX).into_owned();
+    Refusal::MethodNotFound { method, near: nearest.map(|(_, known)| known) }
 }
 
 /// Levenshtein distance in bytes: the fewest insertions, deletions and substitutions that turn one text into the other.
-fn distance(one: &str, other: &str) -> usize {
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {
         let mut diagonal = row[0];
@@ -137,4 +135,135 @@ fn distance(one: &str, other: &str) -> usize {
         }
     }
     row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json::tests::any_json;
+    use super::super::testing::{notification, read, refused, request};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_unknown_method_is_refused_with_the_nearest_known_one() {
+        let sentence = |method: &str, step: &str| format!("there is no method '{method}'; {step}");
+        const LISTED: &str = "docs/protocol.md lists them all";
+        for (method, step) in [
+            ("task/creat", "did you mean task/create?"),
+            ("pipelines/list", "did you mean pipeline/list?"),
+            ("Subscribe", "did you mean subscribe?"),
+            ("monitoring/current", LISTED),
+            ("é", LISTED),
+        ] {
+            refused(method, &[("{}", -32_601, &sentence(method, step))]);
+        }
+        refused(&"x".repeat(500), &[("{}", -32_601, &sentence(&("x".repeat(64) + "…"), LISTED))]);
+    }
+
+    #[test]
+    fn an_unknown_notification_is_observed_and_so_is_every_answer() {
+        for method in ["custom/thing", "pipeline/create", "monitoring/current"] {
+            assert_eq!(notification(method, "[1, 2]"), Ok(Operation::Observe), "{method}");
+        }
+        for text in [
+            r#"{"id":"1","type":"response","method":"","params":{},"result":{"status":"acknowledged"},"error":null}"#,
+            r#"{"id":"1","type":"error","error":{"code":1}}"#,
+        ] {
+            assert_eq!(read(text), Ok(Operation::Observe), "{text}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_an_object_or_nothing() {
+        assert!(matches!(request("pipeline/list", "null"), Ok(Operation::Read(_))));
+        assert!(matches!(read(r#"{"id":"1","type":"request","method":"pipeline/list"}"#), Ok(Operation::Read(_))));
+        refused(
+            "pipeline/list",
+            &[
+                ("[1]", -32_602, "params must be an object, not a list"),
+                ("\"x\"", -32_602, "params must be an object, not the string \"x\""),
+                ("7", -32_602, "params must be an object, not the number 7"),
+            ],
+        );
+    }
+
+    #[test]
+    fn distances_are_those_of_levenshtein() {
+        for (one, other, expected) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "acb", 2)] {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+            assert_eq!(distance(other, one), expected, "{other} {one}");
+        }
+    }
+
+    /// Objects with the names that the methods look for, and any value under them.
+    fn any_params() -> impl Strategy<Value = serde_json::Value> {
+        let name = prop::sample::select(vec![
+            "id",
+            "name",
+            "task_id",
+            "agent_id",
+            "pipeline_id",
+            "config",
+            "tasks",
+            "tasks_config",
+            "strategy",
+            "priority",
+            "retry",
+            "timeout",
+            "required_capabilities",
+            "depends_on",
+            "capabilities",
+            "resources",
+            "running",
+            "attempt",
+            "metrics",
+            "model_id",
+            "accuracy",
+            "timeframe",
+            "key",
+            "value",
+            "topics",
+            "limit",
+            "offset",
+            "status",
+            "error",
+            "success",
+            "result",
+            "progress",
+            "details",
+            "context",
+            "error_id",
+            "slots",
+            "cpu",
+            "on_failure",
+        ]);
+        let text = prop_oneof![Just("name".to_owned()), Just(super::super::testing::ID.to_owned())];
+        let value = prop_oneof![any_json(), text.prop_map(Into::into), (-5..5).prop_map(serde_json::Value::from)];
+        let object = prop::collection::vec((name, value), 0..8)
+            .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        object.prop_recursive(3, 24, 3, |inner: BoxedStrategy<serde_json::Value>| {
+            (inner.clone(), inner, prop::sample::select(vec!["config", "tasks", "retry", "running", "metrics"]))
+                .prop_map(|(mut outer, inner, name)| {
+                    let item = if matches!(name, "tasks" | "running") { vec![inner].into() } else { inner };
+                    outer[name] = item;
+                    outer
+                })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_object_makes_any_method_panic(params in any_params(), other in any_json()) {
+            for method in methods() {
+                for params in [&params, &other] {
+                    let text = params.to_string();
+                    for outcome in [request(method, &text), notification(method, &text)] {
+                        if let Err(refusal) = outcome {
+                            prop_assert!(refusal.to_string().chars().count() < 1_000, "{refusal}");
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub enum Topic {
 }
 
 /// The forms of a topic, for refusals.
-pub const TOPIC_FORMS: &str =
+pub(super) const TOPIC_FORMS: &str =
     "one of *, pipeline/*, task/*, monitoring/*, pipeline:<id>, or a notification's method such as server/heartbeat";
 
 impl Topic {

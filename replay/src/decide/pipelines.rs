@@ -115,7 +115,8 @@ impl Decision<'_> {
     pub(super) fn stop_pipeline(&self, id: PipelineId, reason: &str) -> Result<Vec<Event>, Refusal> {
         let pipeline = self.state.pipeline(id)?;
         let mut events = self.cancel_all(pipeline, "the pipeline was stopped");
-        events.push(event::PipelineStopped { pipeline: id, reason: cut(reason) }.into());
+        let counts = pipeline.counts.all_cancelled();
+        events.push(event::PipelineStopped { pipeline: id, reason: cut(reason), counts }.into());
         Ok(events)
     }
 

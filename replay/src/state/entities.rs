@@ -1,7 +1,7 @@
 //! The things that have a life: tasks, pipelines, agents.
 
 use super::registry::{AgentIx, Entity, PipelineIx, TaskIx};
-use crate::event::FailureKind;
+use crate::event::{CancelReason, FailureKind};
 use crate::ids::{AgentId, ConnectionNo, PipelineId, TaskId, Timestamp};
 use crate::queue::ClassIx;
 use crate::spec::{Declared, PipelineOptions, Resources, Strategy, TaskSpec, Usage};
@@ -113,6 +113,14 @@ pub enum TaskErrorKind {
 }
 
 impl TaskErrorKind {
+    /// The sort of end that a cancellation is.
+    pub(crate) fn of(reason: CancelReason) -> Self {
+        match reason {
+            CancelReason::Skipped { .. } => Self::Skipped,
+            CancelReason::Requested | CancelReason::PipelineStopped | CancelReason::PipelineFailed => Self::Cancelled,
+        }
+    }
+
     /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -152,6 +160,15 @@ impl Counts {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
+    }
+
+    /// These tasks after all live ones were cancelled.
+    pub(crate) fn all_cancelled(mut self) -> Self {
+        self.0[TaskStatus::Cancelled as usize] += self.live();
+        for status in [TaskStatus::Pending, TaskStatus::Assigned, TaskStatus::Running] {
+            self.0[status as usize] = 0;
+        }
+        self
     }
 
     pub(crate) fn add(&mut self, status: TaskStatus) {

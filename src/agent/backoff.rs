@@ -1,0 +1,62 @@
+//! How long to wait before trying again: exponential, with jitter so that a restarted coordinator
+//! does not meet all its agents in the same instant.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+/// The longest first wait.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// The longest wait of all: short enough that a restarted coordinator has its agents back soon.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Counts failures in a row.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// Notes another failure and returns how long to wait.
+    pub(super) fn next(&mut self) -> Duration {
+        let ceiling = ceiling(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        // Between half and all of it: spread out, yet never a busy loop.
+        ceiling.mul_f64(0.5 + 0.5 * random_fraction())
+    }
+
+    /// Forgets the failures: what was tried has worked.
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+fn ceiling(failures: u32) -> Duration {
+    let doubled = 2_u32.checked_pow(failures).and_then(|factor| FIRST.checked_mul(factor));
+    doubled.unwrap_or(LONGEST).min(LONGEST)
+}
+
+/// A number in 0..=1, from the random source of the ids.
+fn random_fraction() -> f64 {
+    let bytes = Uuid::new_v4().into_bytes();
+    f64::from(u16::from_be_bytes([bytes[0], bytes[1]])) / f64::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_up_to_the_longest_and_starts_over_after_a_success() {
+        let mut backoff = Backoff::default();
+        for failures in 0..100 {
+            let (wait, ceiling) = (backoff.next(), ceiling(failures));
+            assert!(wait >= ceiling / 2 && wait <= ceiling, "{failures}: {wait:?}");
+        }
+        assert_eq!(ceiling(1), 2 * ceiling(0));
+        assert_eq!(ceiling(u32::MAX), LONGEST);
+        backoff.reset();
+        assert!(backoff.next() <= FIRST);
+    }
+}

@@ -1,0 +1,150 @@
+//! One registered connection, from registration to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::agent::AgentConfig;
+use super::cancel::CancelToken;
+use super::delivery::{AttemptKey, Delivery};
+use super::handler::{Assignment, Handler};
+use super::report::News;
+use super::work::Work;
+use crate::client::{Client, ClientError, ClientOptions, Notification, Notifications};
+use crate::clock;
+
+/// An agent with tasks gives a sign of life at least every 10 s; half of that leaves room for a
+/// slow moment.
+const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Why a session ended.
+#[derive(Debug)]
+pub(super) enum SessionEnd {
+    /// The connection is gone.
+    Lost,
+    /// The coordinator no longer takes what this agent says.
+    Disowned(ClientError),
+    /// This agent has left and said so.
+    Left,
+}
+
+type Delivered = (AttemptKey, Result<(), ClientError>);
+
+/// A registered connection.
+pub(super) struct Session<'a> {
+    config: &'a AgentConfig,
+    client: Client,
+    notifications: Notifications,
+    deliveries: FuturesUnordered<BoxFuture<'static, Delivered>>,
+}
+
+impl<'a> Session<'a> {
+    /// Connects and registers, naming what is held.
+    pub(super) async fn open(config: &'a AgentConfig, running: Vec<Value>) -> Result<Self, ClientError> {
+        let options = ClientOptions { inbound_frame_bytes_max: config.frame_bytes_max, ..ClientOptions::default() };
+        let (client, notifications) = Client::connect_with(&config.server, &options).await?;
+        client.request("agent/register", config.registration(running)).await?;
+        Ok(Self { config, client, notifications, deliveries: FuturesUnordered::new() })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Serves until the connection is lost, or `leave` is raised and everything has stopped.
+    pub(super) async fn serve<H: Handler>(
+        mut self,
+        work: &mut Work<H>,
+        news: &mut mpsc::Receiver<News>,
+        leave: &CancelToken,
+    ) -> SessionEnd {
+        for (key, delivery) in work.undelivered() {
+            self.deliver(key, delivery);
+        }
+        let mut alive = tokio::time::interval(SIGN_OF_LIFE_INTERVAL);
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leaving = false;
+        while !(leaving && !work.is_running() && self.deliveries.is_empty()) {
+            tokio::select! {
+                () = leave.cancelled(), if !leaving => {
+                    leaving = true;
+                    work.cancel_all();
+                }
+                notification = self.notifications.next() => match notification {
+                    Some(notification) => obey(notification, work, leaving),
+                    None => return SessionEnd::Lost,
+                },
+                Some((key, delivered)) = self.deliveries.next() => match delivered {
+                    Ok(()) => work.delivered(&key),
+                    Err(ClientError::Closed { .. }) => return SessionEnd::Lost,
+                    Err(error) => return SessionEnd::Disowned(error),
+                },
+                ended = work.next_ended() => if let Some((key, delivery)) = ended {
+                    self.deliver(key, delivery);
+                },
+                Some(progress) = news.recv() => tell(&self.client, "task/progress", progress).await,
+                _ = alive.tick() => if let Some(metrics) = work.vital_signs() {
+                    tell(&self.client, "agent/metrics", self.sign_of_life(&metrics)).await;
+                },
+            }
+        }
+        self.unregister().await;
+        SessionEnd::Left
+    }
+
+    fn deliver(&self, key: AttemptKey, delivery: Arc<Delivery>) {
+        let client = self.client.clone();
+        self.deliveries.push(Box::pin(async move { (key, delivery.deliver(&client).await) }));
+    }
+
+    fn sign_of_life(&self, metrics: &Value) -> Value {
+        let (agent_id, timestamp) = (&self.config.id, clock::now_text());
+        json!({"agent_id": agent_id, "metrics": metrics, "timestamp": timestamp})
+    }
+
+    async fn unregister(self) {
+        let params = json!({"agent_id": self.config.id});
+        if let Err(error) = self.client.request("agent/unregister", params).await {
+            tracing::warn!(%error, "the coordinator was not told that this agent leaves");
+        }
+        self.client.close().await;
+    }
+}
+
+/// Says something that may get lost. A connection that is gone shows in its notifications.
+async fn tell(client: &Client, method: &str, params: Value) {
+    if let Err(error) = client.notify(method, params).await {
+        tracing::debug!(method, %error, "not told");
+    }
+}
+
+#[derive(Deserialize)]
+struct Cancelled {
+    task_id: String,
+    #[serde(default)]
+    attempt: Option<u64>,
+}
+
+/// Does what the coordinator says.
+fn obey<H: Handler>(notification: Notification, work: &mut Work<H>, leaving: bool) {
+    let Notification { method, params } = notification;
+    let understood = match method.as_str() {
+        // Not taken while leaving: unregistering puts it back into the queue.
+        "task/assigned" if leaving => Ok(()),
+        "task/assigned" => serde_json::from_value(params).map(|assignment: Assignment| work.take(assignment)),
+        "task/cancelled" => {
+            serde_json::from_value(params).map(|Cancelled { task_id, attempt }| work.cancel(&task_id, attempt))
+        }
+        _ => Ok(()),
+    };
+    if let Err(error) = understood {
+        tracing::error!(method, %error, "the coordinator said something that does not fit the protocol");
+    }
+}

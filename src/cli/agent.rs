@@ -1,0 +1,63 @@
+//! `everlog agent`: runs the commands of tasks for a coordinator elsewhere.
+
+use serde_json::{Map, json};
+
+use super::exit::{Exit, Trouble};
+use super::server_url::ServerUrl;
+use super::signals::Signals;
+use crate::agent::{Agent, AgentConfig, CancelToken, CommandHandler};
+
+/// The command line of `agent`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The name people see
+    #[arg(long)]
+    name: String,
+    /// What this agent can do, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    capabilities: Vec<String>,
+    /// How many tasks run at once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    slots: u16,
+    /// An id that stays the same over restarts [default: a new one]
+    #[arg(long)]
+    id: Option<String>,
+    /// What tasks may use of the processor, in % of one core [default: no limit]
+    #[arg(long, value_name = "PERCENT")]
+    cpu: Option<f64>,
+    /// What tasks may use of the memory, in MB [default: no limit]
+    #[arg(long, value_name = "MB")]
+    memory_mb: Option<f64>,
+    /// How many graphics processors there are [default: not said]
+    #[arg(long, value_name = "COUNT")]
+    gpu: Option<f64>,
+    #[command(flatten)]
+    server: ServerUrl,
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
+    let mut signals = Signals::listen()?;
+    let leave = CancelToken::new();
+    let working = Agent::new(config(args), CommandHandler).run(leave.clone());
+    tokio::pin!(working);
+    tokio::select! {
+        ended = &mut working => return Ok(ended.map(|()| Exit::Ok)?),
+        () = signals.next() => leave.cancel(),
+    }
+    tracing::info!("leaving; another signal exits at once");
+    tokio::select! {
+        ended = &mut working => Ok(ended.map(|()| Exit::Ok)?),
+        () = signals.next() => Ok(Exit::Interrupted),
+    }
+}
+
+fn config(args: Args) -> AgentConfig {
+    let mut config = AgentConfig::new(args.server.get(), args.name);
+    config.id = args.id.unwrap_or(config.id);
+    config.capabilities = args.capabilities;
+    config.slots = usize::from(args.slots);
+    let declared = [("cpu", args.cpu), ("memory_mb", args.memory_mb), ("gpu", args.gpu)];
+    let declared = declared.into_iter().filter_map(|(name, amount)| Some((name, amount?)));
+    config.resources = declared.map(|(name, amount)| (name.to_owned(), json!(amount))).collect::<Map<_, _>>();
+    config
+}

@@ -1,0 +1,144 @@
+//! What a run has to do: one new pipeline, or all that were left unfinished.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::view::View;
+use super::{Args, Ended, summary, watch};
+use crate::cli::exit::Trouble;
+use crate::cli::tasks;
+use crate::cli::terminal;
+use crate::client::{Client, ClientError, Notifications, code};
+use crate::pipeline_file::Submission;
+
+/// Pipelines asked for at once: well under a frame (protocol §1).
+const PAGE: usize = 100;
+
+/// The pipelines of a run, and what an agent needs to be able to do for them.
+#[derive(Debug)]
+pub(super) struct Job {
+    work: Work,
+    capabilities: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+enum Work {
+    New(Submission),
+    Unfinished(Vec<Pipeline>),
+}
+
+/// A pipeline that is watched.
+#[derive(Debug, Clone)]
+pub(super) struct Pipeline {
+    pub(super) id: String,
+    pub(super) name: String,
+    paused: bool,
+}
+
+impl Job {
+    /// The submission, or without one what is unfinished; `None` if that is nothing.
+    pub(super) async fn find(client: &Client, submission: Option<Submission>) -> Result<Option<Self>, ClientError> {
+        if let Some(submission) = submission {
+            let capabilities = submission.capabilities.clone();
+            return Ok(Some(Self { work: Work::New(submission), capabilities }));
+        }
+        let pipelines = unfinished(client).await?;
+        let mut capabilities = BTreeSet::new();
+        for pipeline in &pipelines {
+            capabilities.extend(required(client, &pipeline.id).await?);
+        }
+        let any = !pipelines.is_empty();
+        Ok(any.then_some(Self { work: Work::Unfinished(pipelines), capabilities }))
+    }
+
+    pub(super) fn take_capabilities(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.capabilities).into_iter().collect()
+    }
+
+    /// Starts everything and watches it to its end.
+    pub(super) async fn run(
+        self,
+        client: &Client,
+        notifications: &mut Notifications,
+        args: &Args,
+        out: &mut impl Write,
+    ) -> Result<Ended, Trouble> {
+        let pipelines = match self.work {
+            Work::New(submission) => vec![start(client, submission).await?],
+            Work::Unfinished(pipelines) => {
+                for pipeline in pipelines.iter().filter(|pipeline| pipeline.paused) {
+                    client.request("pipeline/resume", json!({"pipeline_id": pipeline.id})).await?;
+                }
+                pipelines
+            }
+        };
+        let topics: Vec<String> = pipelines.iter().map(|pipeline| format!("pipeline:{}", pipeline.id)).collect();
+        client.request("subscribe", json!({"topics": topics})).await?;
+        let mut ended = Ended::AllWell;
+        for pipeline in &pipelines {
+            let mut view = View::new(&pipeline.name);
+            let info = watch::until_ended(client, notifications, &pipeline.id, &mut view).await?;
+            view.finish();
+            if !summary::print(out, client, &info, &args.data, args.output).await? {
+                ended = Ended::SomeFailed;
+            }
+        }
+        Ok(ended)
+    }
+}
+
+async fn start(client: &Client, submission: Submission) -> Result<Pipeline, Trouble> {
+    let Submission { name, params, tasks, .. } = submission;
+    let created = client.request("pipeline/create", params).await.map_err(faulty_file)?;
+    let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
+    client.request("pipeline/start", json!({"pipeline_id": id})).await?;
+    eprintln!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(&name));
+    Ok(Pipeline { id, name, paused: false })
+}
+
+/// A pipeline that the coordinator finds faulty, for example a circle of dependencies, is a faulty file.
+fn faulty_file(error: ClientError) -> Trouble {
+    if let ClientError::Refused { code: code::INVALID_PARAMS, message, .. } = &error {
+        return Trouble::Usage(terminal::one_line(message));
+    }
+    error.into()
+}
+
+/// Every pipeline that was started and has not ended.
+async fn unfinished(client: &Client) -> Result<Vec<Pipeline>, ClientError> {
+    let mut found = Vec::new();
+    for status in ["starting", "running", "paused", "stopping"] {
+        let mut offset = 0;
+        loop {
+            let params = json!({"status": status, "limit": PAGE, "offset": offset});
+            let answer = client.request("pipeline/list", params).await?;
+            let page = answer["pipelines"].as_array().cloned().unwrap_or_default();
+            if page.is_empty() {
+                break;
+            }
+            offset += page.len();
+            found.extend(page.iter().map(|info| pipeline(info, status == "paused")));
+        }
+    }
+    Ok(found)
+}
+
+fn pipeline(info: &Value, paused: bool) -> Pipeline {
+    let text = |field: &str| info[field].as_str().unwrap_or_default().to_owned();
+    Pipeline { id: text("id"), name: text("name"), paused }
+}
+
+/// What the unfinished tasks of a pipeline require.
+async fn required(client: &Client, pipeline_id: &str) -> Result<BTreeSet<String>, ClientError> {
+    let mut required = BTreeSet::new();
+    for status in ["pending", "assigned", "running"] {
+        for task in tasks::list(client, pipeline_id, Some(status), usize::MAX).await? {
+            let capabilities = task.config["required_capabilities"].as_array().cloned();
+            let names = capabilities.into_iter().flatten();
+            required.extend(names.filter_map(|name| name.as_str().map(str::to_owned)));
+        }
+    }
+    Ok(required)
+}

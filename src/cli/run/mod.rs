@@ -1,0 +1,162 @@
+//! `everlog run`: a whole pipeline in one process, over the same socket and protocol that a daemon
+//! and its agents use, so that what runs here runs there.
+
+mod job;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod view;
+mod watch;
+
+use std::io::Write;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use super::exit::{Exit, Trouble};
+use super::output::Output;
+use super::signals::Signals;
+use super::terminal;
+use crate::agent::{Agent, AgentConfig, AgentError, CancelToken, CommandHandler};
+use crate::client::Client;
+use crate::config::Config;
+use crate::coordinator::Failed;
+use crate::pipeline_file::{self, Submission};
+use crate::server::Server;
+use job::Job;
+
+/// The command line of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The pipeline to run
+    #[arg(value_name = "PIPELINE.yaml", required_unless_present = "resume")]
+    pipeline: Option<PathBuf>,
+    /// Go on with what an earlier run in the data directory left unfinished
+    #[arg(long, conflicts_with = "pipeline")]
+    resume: bool,
+    /// The directory that holds the history
+    #[arg(long, value_name = "DIR", default_value = ".everlog")]
+    data: PathBuf,
+    /// The configuration [default: config/mcp.yaml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How many tasks run at once [default: the number of processors]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    slots: Option<u16>,
+    /// How to print the summary
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// How the work of a run ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    AllWell,
+    SomeFailed,
+    Interrupted,
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
+    let mut signals = Signals::listen()?;
+    let submission = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
+    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?.server();
+    config.data.clone_from(&args.data);
+    config.host = "127.0.0.1".to_owned();
+    config.port = 0;
+    let server = Server::start(config).await?;
+    let url = server.url();
+    let interrupted = CancelToken::new();
+    let mut stdout = std::io::stdout();
+    let working = work(&url, &args, submission, &interrupted, &mut stdout);
+    tokio::pin!(working);
+    let ended = tokio::select! {
+        ended = &mut working => ended,
+        failed = server.failed() => return Err(died(&failed, &args.data)),
+        () = signals.next() => {
+            eprintln!("stopping what runs; press again to stop at once");
+            interrupted.cancel();
+            tokio::select! {
+                ended = &mut working => ended,
+                failed = server.failed() => return Err(died(&failed, &args.data)),
+                () = signals.next() => return Ok(interrupted_exit(&args.data)),
+            }
+        }
+    };
+    tokio::select! {
+        drained = server.drain() => drained?,
+        () = signals.next() => return Ok(interrupted_exit(&args.data)),
+    }
+    Ok(match ended? {
+        Ended::AllWell => Exit::Ok,
+        Ended::SomeFailed => Exit::Failed,
+        Ended::Interrupted => interrupted_exit(&args.data),
+    })
+}
+
+/// Everything between the coordinator's start and its end.
+async fn work(
+    url: &str,
+    args: &Args,
+    submission: Option<Submission>,
+    interrupted: &CancelToken,
+    out: &mut impl Write,
+) -> Result<Ended, Trouble> {
+    let (client, mut notifications) = Client::connect(url).await?;
+    let Some(mut job) = Job::find(&client, submission).await? else {
+        eprintln!("nothing to resume in {}: every pipeline that was started has ended", args.data.display());
+        return Ok(Ended::AllWell);
+    };
+    let leave = CancelToken::new();
+    let agent = local_agent(url, args, job.take_capabilities());
+    let agent = Agent::new(agent, CommandHandler).run(leave.clone());
+    tokio::pin!(agent);
+    let ended = tokio::select! {
+        ended = job.run(&client, &mut notifications, args, out) => ended,
+        rejected = &mut agent => return Err(agent_ended(rejected)),
+        () = interrupted.cancelled() => Ok(Ended::Interrupted),
+    };
+    leave.cancel();
+    let left = agent.await;
+    client.close().await;
+    left?;
+    ended
+}
+
+/// The agent of this process. It says that it can do whatever the pipeline needs: there is nobody
+/// else to do it.
+fn local_agent(url: &str, args: &Args, capabilities: Vec<String>) -> AgentConfig {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut config = AgentConfig::new(url, "local");
+    config.capabilities = capabilities;
+    config.slots = args.slots.map_or(processors, usize::from);
+    config
+}
+
+fn agent_ended(ended: Result<(), AgentError>) -> Trouble {
+    match ended {
+        Err(error) => error.into(),
+        Ok(()) => Trouble::Failed("the local agent stopped by itself".to_owned()),
+    }
+}
+
+fn died(failed: &Failed, data: &Path) -> Trouble {
+    Trouble::Failed(format!("the coordinator stopped: {failed}; go on with `{}`", resume_command(data)))
+}
+
+fn interrupted_exit(data: &Path) -> Exit {
+    eprintln!("interrupted; what was finished is kept. Go on with: {}", resume_command(data));
+    Exit::Interrupted
+}
+
+/// What to type, as a shell would read it.
+fn resume_command(data: &Path) -> String {
+    format!("everlog run --resume --data {}", shell_word(data))
+}
+
+fn shell_word(path: &Path) -> String {
+    let text = terminal::one_line(&path.to_string_lossy());
+    let plain = |character: char| character.is_alphanumeric() || "/._-+".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,79 @@
+//! Watches a pipeline until it has ended: by asking again and again, sooner when told that it ended.
+//!
+//! Asking works whatever was missed; notifications only make it quicker.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::view::View;
+use crate::cli::tasks::{self, Counts, TaskRow};
+use crate::client::{Client, ClientError, Notifications};
+
+/// How often the state is asked for: what a person still sees as "at once".
+const POLL: Duration = Duration::from_millis(200);
+
+/// Up to so many tasks every one is followed by name; of more, the numbers.
+const FOLLOWED_TASKS_MAX: u64 = 100;
+
+/// Running tasks of a large pipeline that are named.
+const NAMED_RUNNING_MAX: usize = 3;
+
+/// What is known of a pipeline's tasks at one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) status: String,
+    pub(super) counts: Counts,
+    /// All tasks of a small pipeline, some running ones of a large.
+    pub(super) tasks: Vec<TaskRow>,
+}
+
+/// Shows the pipeline's progress in `view` until it has ended; its last record.
+pub(super) async fn until_ended(
+    client: &Client,
+    notifications: &mut Notifications,
+    pipeline_id: &str,
+    view: &mut View,
+) -> Result<Value, ClientError> {
+    let mut poll = interval(POLL);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = poll.tick() => {}
+            () = told_of_end(notifications, pipeline_id) => {}
+        }
+        let params = json!({"pipeline_id": pipeline_id});
+        let info = client.request("pipeline/status", params).await?;
+        let status = info["status"].as_str().unwrap_or_default().to_owned();
+        let ended = matches!(status.as_str(), "completed" | "failed" | "error");
+        view.show(&look(client, pipeline_id, status).await?);
+        if ended {
+            return Ok(info);
+        }
+    }
+}
+
+async fn look(client: &Client, id: &str, status: String) -> Result<Snapshot, ClientError> {
+    let counts = tasks::count(client, id).await?;
+    let small = counts.total() <= FOLLOWED_TASKS_MAX;
+    let (filter, at_most) = if small { (None, usize::MAX) } else { (Some("running"), NAMED_RUNNING_MAX) };
+    let tasks = tasks::list(client, id, filter, at_most).await?;
+    let counts = if small { Counts::of(&tasks) } else { counts };
+    Ok(Snapshot { status, counts, tasks })
+}
+
+/// Waits for the news that the pipeline has ended. If the connection is gone, for ever: the next
+/// request says so.
+async fn told_of_end(notifications: &mut Notifications, pipeline_id: &str) {
+    while let Some(notification) = notifications.next().await {
+        let end = matches!(
+            notification.method.as_str(),
+            "pipeline/completed" | "pipeline/failed" | "pipeline/stopped" | "pipeline/deleted"
+        );
+        if end && notification.params["pipeline_id"] == pipeline_id {
+            return;
+        }
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,77 @@
+//! The envelope of protocol §1: the seven fields that every frame has, and no eighth.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock;
+
+/// What a frame is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Wants a response with the same id.
+    Request,
+    /// Answers a request.
+    Response,
+    /// Wants no answer.
+    Notification,
+    /// A failure that belongs to no request.
+    Error,
+}
+
+/// The `error` object of a response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ErrorObject {
+    /// A code of protocol §2.
+    pub(crate) code: i64,
+    /// One sentence a person can act on.
+    #[serde(default)]
+    pub(crate) message: String,
+    /// Details: the id, the current status, the allowed ones.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(crate) data: Value,
+}
+
+/// One frame, as read and as written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Envelope {
+    /// Pairs a response with its request.
+    #[serde(default)]
+    pub(crate) id: String,
+    /// What the frame is for.
+    #[serde(rename = "type")]
+    pub(crate) kind: Kind,
+    /// The method, empty in a response.
+    #[serde(default)]
+    pub(crate) method: String,
+    /// When the sender wrote it; for people, never ordered by.
+    #[serde(default)]
+    pub(crate) timestamp: String,
+    /// The arguments of a request or notification.
+    #[serde(default)]
+    pub(crate) params: Value,
+    /// What a successful response carries.
+    #[serde(default)]
+    pub(crate) result: Value,
+    /// What a refusal carries.
+    #[serde(default)]
+    pub(crate) error: Option<ErrorObject>,
+}
+
+impl Envelope {
+    fn new(id: String, kind: Kind, method: &str, params: Value, result: Value) -> Self {
+        Self { id, kind, method: method.to_owned(), timestamp: clock::now_text(), params, result, error: None }
+    }
+
+    pub(crate) fn request(id: String, method: &str, params: Value) -> Self {
+        Self::new(id, Kind::Request, method, params, Value::Null)
+    }
+
+    pub(crate) fn notification(id: String, method: &str, params: Value) -> Self {
+        Self::new(id, Kind::Notification, method, params, Value::Null)
+    }
+
+    pub(crate) fn response(id: String, result: Value) -> Self {
+        Self::new(id, Kind::Response, "", Value::Null, result)
+    }
+}

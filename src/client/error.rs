@@ -1,0 +1,109 @@
+//! What can go wrong between a client and its coordinator, each case with its next step.
+
+use serde_json::Value;
+
+/// Why a call did not bring a result.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No connection could be made.
+    #[error(
+        "the coordinator at {url} cannot be reached: {cause}; start one with `everlog serve`, \
+         or name another one with --server"
+    )]
+    Unreachable {
+        /// The address that was tried.
+        url: String,
+        /// What the network said.
+        cause: String,
+    },
+    /// The address cannot be one of a coordinator.
+    #[error("`{url}` is not the address of a coordinator: {cause}; one looks like ws://localhost:8700")]
+    BadAddress {
+        /// The address given.
+        url: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The coordinator said no.
+    #[error("{message} (code {code})")]
+    Refused {
+        /// A code of protocol §2.
+        code: i64,
+        /// One sentence a person can act on.
+        message: String,
+        /// Details: the id, the current status, the allowed ones.
+        data: Value,
+    },
+    /// The connection ended before the answer came; whether the call took effect is not known.
+    #[error("the connection to the coordinator ended: {reason}; connect again and ask for the state")]
+    Closed {
+        /// Who ended it, and why.
+        reason: String,
+    },
+    /// No answer in time; whether the call took effect is not known.
+    #[error(
+        "`{method}` was not answered within {seconds} s; the coordinator may be overloaded: \
+         try again, or raise MCP_CLIENT_TIMEOUT"
+    )]
+    TimedOut {
+        /// The method called.
+        method: String,
+        /// How long the client waited.
+        seconds: f64,
+    },
+    /// The frame would be refused, so it was not sent.
+    #[error(
+        "`{method}` needs a frame of {bytes} bytes, and a coordinator accepts {limit}; \
+         send less at once, or put the data into a file and send its path"
+    )]
+    TooLarge {
+        /// The method called.
+        method: String,
+        /// The size of the frame.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A message is not what the protocol promises.
+    #[error("a message of `{method}` does not fit the protocol: {cause}; is the coordinator of another version?")]
+    Malformed {
+        /// The method called.
+        method: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+impl ClientError {
+    /// True if the same call may succeed on another connection or a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Closed { .. } | Self::TimedOut { .. } => true,
+            Self::Refused { code, .. } => *code == code::OVERLOADED,
+            Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
+        }
+    }
+}
+
+/// The error codes of protocol §2 that a client acts on.
+pub mod code {
+    /// The parameters are not what the method takes.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// The coordinator failed inside.
+    pub const INTERNAL: i64 = -32603;
+    /// No such pipeline.
+    pub const PIPELINE_NOT_FOUND: i64 = -40001;
+    /// No such task.
+    pub const TASK_NOT_FOUND: i64 = -40011;
+    /// No such agent, or it is not registered on this connection.
+    pub const AGENT_NOT_FOUND: i64 = -40021;
+    /// No such model.
+    pub const MODEL_NOT_FOUND: i64 = -40031;
+    /// The caller is not known.
+    pub const UNAUTHENTICATED: i64 = -40041;
+    /// The caller may not do this.
+    pub const FORBIDDEN: i64 = -40042;
+    /// The inbox is full; try again.
+    pub const OVERLOADED: i64 = -40051;
+}

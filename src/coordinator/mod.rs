@@ -1,0 +1,238 @@
+//! The coordinator: one writer, one committer, one follower, each a thread of its own.
+//!
+//! ```text
+//! sessions ─▶ inbox ─▶ writer (decide, apply, plan) ─▶ committer (append, sync) ─▶ outboxes ─▶ sessions
+//!                                                           └▶ follower (sled, snapshots)
+//! ```
+//! While the committer syncs one frame the writer decides the next, so the batch grows with the load and one sync serves many.
+//! If the disk fails, nothing more is acknowledged and the process ends: restart is replay.
+
+mod commit;
+mod liveness;
+mod observations;
+mod recovery;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+pub use turn::{Bug, Delivery, Turn, Writer};
+
+use crate::clock::SystemClock;
+use crate::exchange::{Directory, INBOX_MAX, Inbound, Message};
+use crate::failure::Failure;
+use crate::history::{self, LogHistory};
+use crate::shared::Shared;
+use commit::{Committer, Outcome};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use everlog_replay::spec::Settings;
+use everlog_replay::{Command, ConnectionNo};
+use everlog_storage::{DataDir, Fault, Opened};
+use parking_lot::{Mutex, RwLock};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Longest time without a turn, in milliseconds: silences and ended buckets are noticed within it.
+pub const TICK_MS: u64 = 250;
+/// Messages of one turn: bounds how long readers wait for the state (a few microseconds each).
+pub const TURN_MESSAGES_MAX: usize = 2_048;
+/// Turns between writer and committer: one is synced while the next is decided; more would only add to the waiting.
+const TURNS_IN_FLIGHT: usize = 1;
+
+/// How a coordinator is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Configuration for decisions.
+    pub settings: Settings,
+    /// The data directory.
+    pub data: PathBuf,
+}
+
+/// Why a coordinator ended before it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Failed(pub String);
+
+/// A running coordinator.
+pub struct Coordinator {
+    shared: Arc<Shared>,
+    connections: AtomicU64,
+    outcome: watch::Receiver<Option<Outcome>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    parts: Mutex<Option<Parts>>,
+}
+
+/// What is closed at the end.
+struct Parts {
+    store: everlog_storage::Store,
+    snapshots: everlog_storage::Snapshots,
+}
+
+impl Coordinator {
+    /// Recovers the state of a data directory and starts. Blocks until the coordinator is ready.
+    ///
+    /// # Errors
+    /// When the directory can not be opened or its log does not fold.
+    pub fn open(options: Options) -> Result<Self, Failure> {
+        let storage = everlog_storage::Options {
+            index: history::index,
+            index_version: history::INDEX_VERSION,
+            ..Default::default()
+        };
+        let Opened { mut log, store, snapshots, report } = DataDir::open(&options.data, storage)?;
+        tracing::info!(%report, "opened");
+        let state = recovery::recover(&log, &snapshots)?;
+        let (clock, warning) = SystemClock::start(state.at);
+        if let Some(warning) = warning {
+            tracing::warn!(%warning, "the wall clock disagrees with the log");
+        }
+        let (inbox, messages) = bounded(INBOX_MAX);
+        let (durable, durable_seen) = watch::channel(state.seq);
+        let connections = AtomicU64::new(state.connections);
+        let shared = Arc::new(Shared {
+            state: RwLock::new(state),
+            durable: durable_seen,
+            clock: Arc::new(clock),
+            directory: Directory::default(),
+            inbox,
+            progress: Mutex::default(),
+            agent_metrics: Mutex::default(),
+            history: Arc::new(LogHistory::new(store.clone())),
+        });
+        let mut writer = Writer::new(Arc::clone(&shared), shared.clock.mono_ms());
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let start = Command::StartCoordinator { version, settings: options.settings };
+        let first = writer.command(&start, shared.clock.now(), shared.clock.mono_ms());
+        let first = first?;
+        everlog_storage::Log::append(&mut log, &first.frame)?;
+        durable.send_replace(first.frame.last());
+
+        let (turns, decided) = bounded(TURNS_IN_FLIGHT);
+        let (ended, outcome) = watch::channel(None);
+        let (follow, durable_frames) = snapshots::channel();
+        let follower = snapshots::Follower::new(log.reader(), snapshots.clone(), durable_frames);
+        let committer = Committer { log, shared: Arc::clone(&shared), durable, ended: ended.clone(), follow };
+        let threads = vec![
+            spawn("everlog-follower", move || follower.run())?,
+            spawn("everlog-committer", move || committer.run(&decided))?,
+            spawn("everlog-writer", {
+                let shared = Arc::clone(&shared);
+                move || write(writer, &shared, &messages, &turns, &ended)
+            })?,
+        ];
+        Ok(Self {
+            shared,
+            connections,
+            outcome,
+            threads: Mutex::new(threads),
+            parts: Mutex::new(Some(Parts { store, snapshots })),
+        })
+    }
+
+    /// What sessions and collectors share with the writer.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// A number for a new connection.
+    #[must_use]
+    pub fn next_connection(&self) -> ConnectionNo {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Submits a reading of the load of coordinator and local agents; left out when the inbox is full.
+    pub fn observe_load(&self, cpu_hundredths: u32, memory_kib: u64) {
+        let message = Message::Load { cpu: cpu_hundredths, memory: memory_kib };
+        // The next reading follows in seconds.
+        drop(self.shared.inbox.try_send(Inbound { connection: 0, message }));
+    }
+
+    /// Resolves when the coordinator has ended without being asked to.
+    pub async fn failed(&self) -> Failed {
+        let mut outcome = self.outcome.clone();
+        loop {
+            if let Some(Outcome::Failed(failed)) = &*outcome.borrow_and_update() {
+                return failed.clone();
+            }
+            if outcome.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Ends in order: what was received is answered, the log is closed, a snapshot makes the next start quick.
+    ///
+    /// # Errors
+    /// When the coordinator failed before, or the log can not be closed. What was acknowledged is safe in any case.
+    pub async fn drain(self, reason: &str) -> Result<(), Failed> {
+        let message = Message::Drain { reason: reason.to_owned() };
+        let inbound = Inbound { connection: 0, message };
+        let shared = Arc::clone(&self.shared);
+        let work = tokio::task::spawn_blocking(move || {
+            // An error means that the writer has ended already.
+            drop(shared.inbox.send(inbound));
+            for thread in self.threads.lock().drain(..) {
+                if thread.join().is_err() {
+                    return Err(Failed("a thread of the coordinator panicked; restart to recover".to_owned()));
+                }
+            }
+            if let Some(Outcome::Failed(failed)) = &*self.outcome.borrow() {
+                return Err(failed.clone());
+            }
+            let state = self.shared.state.read();
+            if let Some(Parts { store, snapshots }) = self.parts.lock().take() {
+                let written = snapshots.write(state.seq, |out| state.save(out));
+                written.map_err(|fault| Failed(fault.to_string()))?;
+                store.close();
+            }
+            Ok(())
+        });
+        work.await.unwrap_or_else(|error| Err(Failed(error.to_string())))
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.map_err(|error| Fault::io("start a thread for", name, error).into())
+}
+
+/// The writer's thread.
+fn write(
+    mut writer: Writer,
+    shared: &Shared,
+    messages: &Receiver<Inbound>,
+    turns: &Sender<Turn>,
+    ended: &watch::Sender<Option<Outcome>>,
+) {
+    let mut batch = Vec::with_capacity(TURN_MESSAGES_MAX);
+    loop {
+        let idle = Duration::from_millis(writer.idle_ms(shared.clock.now()));
+        match messages.recv_timeout(idle) {
+            Ok(first) => batch.push(first),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        batch.extend(messages.try_iter().take(TURN_MESSAGES_MAX - 1));
+        let turn = writer.turn(batch.drain(..), messages.is_empty(), shared.clock.now(), shared.clock.mono_ms());
+        match turn {
+            Ok(turn) if turn.is_empty() => {}
+            Ok(turn) => {
+                let last = turn.last;
+                // The committer has ended: it has said why.
+                if turns.send(turn).is_err() || last {
+                    return;
+                }
+            }
+            Err(bug) => {
+                tracing::error!(%bug, "the writer stops");
+                ended.send_replace(Some(Outcome::Failed(Failed(bug.to_string()))));
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Restart is replay: the newest snapshot that reads, and the log from there on, through the same `apply` that runs live.
+
+use crate::failure::Failure;
+use crate::history::envelope;
+use everlog_replay::{State, apply};
+use everlog_storage::{CommitLog, Frame, LogReader, Seq, Snapshots};
+
+/// The state that the log amounts to.
+///
+/// # Errors
+/// When the log can not be read or does not fold.
+pub(super) fn recover(log: &CommitLog, snapshots: &Snapshots) -> Result<State, Failure> {
+    let reader = log.reader();
+    let mut state = newest(snapshots, reader.durable())?;
+    fold(&mut state, &reader, reader.durable())?;
+    Ok(state)
+}
+
+/// The state of the newest snapshot that is sound and not ahead of the log; otherwise the empty state.
+pub(super) fn newest(snapshots: &Snapshots, durable: Seq) -> Result<State, Failure> {
+    let found = snapshots.at_or_before(durable)?;
+    let Some((seq, bytes)) = found else { return Ok(State::default()) };
+    match State::load(&bytes) {
+        Ok(state) => Ok(state),
+        Err(error) => {
+            tracing::warn!(seq, %error, "a snapshot of another form is passed over; the whole log is replayed");
+            Ok(State::default())
+        }
+    }
+}
+
+/// Folds the log into `state`, up to and including `to`.
+pub(super) fn fold(state: &mut State, log: &LogReader, to: Seq) -> Result<(), Failure> {
+    let mut frames = log.frames(state.seq + 1);
+    let mut frame = Frame::new(1, 0);
+    while state.seq < to && frames.next_into(&mut frame)? {
+        for (seq, record) in frame.records_from(state.seq + 1) {
+            if seq > to {
+                return Ok(());
+            }
+            let envelope = envelope(seq, record)?;
+            apply(state, &envelope).map_err(|illegal| Failure::Record { seq, detail: illegal.to_string() })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! What sessions and the coordinator say to each other: one bounded inbox for all, one bounded outbox for each connection.
+//!
+//! Everything a client sends takes the same way, reads included: through the inbox, past the writer, into the outbox. A read
+//! costs the writer nothing (it is carried out when its turn in the outbox has come), and so every answer leaves in the order of
+//! the questions and never before what it rests on is durable.
+
+use crate::protocol::{Operation, Query, Reply, SessionRequest};
+use everlog_replay::{ConnectionNo, Envelope, Json, Notice, PipelineId, Refusal};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use tokio::sync::Notify;
+
+/// Messages that wait in the inbox of the writer; above it clients are refused (protocol §1).
+pub const INBOX_MAX: usize = 16_384;
+/// Messages that wait in the outbox of one connection; a consumer that is further behind is cut off.
+pub const OUTBOX_MAX: usize = 65_536;
+
+/// From a session to the writer.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Who speaks.
+    pub connection: ConnectionNo,
+    /// What it says.
+    pub message: Message,
+}
+
+/// What a session says.
+#[derive(Debug)]
+pub enum Message {
+    /// A connection spoke for the first time.
+    Opened {
+        /// Address of the peer.
+        peer: String,
+    },
+    /// A request: answered exactly once, in order.
+    Request {
+        /// The envelope's id.
+        id: String,
+        /// The first 16 bytes of SHA-256 over method and params as received.
+        body: [u8; 16],
+        /// The method.
+        method: String,
+        /// What it asks for.
+        operation: Operation,
+    },
+    /// A notification.
+    Notification {
+        /// The method.
+        method: String,
+        /// What it asks for.
+        operation: Operation,
+    },
+    /// Something that could not even be asked: recorded, and answered where there is an id to answer to.
+    Refused {
+        /// The envelope's id; `None` for a notification.
+        id: Option<String>,
+        /// The method, as far as it was read.
+        method: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The connection ended.
+    Closed,
+    /// Not from a client: a reading of the load of coordinator and local agents.
+    Load {
+        /// Processor time, in hundredths of a percent of the machine.
+        cpu: u32,
+        /// Memory in KiB.
+        memory: u64,
+    },
+    /// Not from a client: the coordinator is asked to end. What stands before it is still answered.
+    Drain {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// From the coordinator to a session. Durable is what it rests on when it is sent.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    /// The answer to a request that changed something.
+    Reply {
+        /// The request.
+        id: String,
+        /// How the answer follows from the events.
+        reply: Reply,
+        /// The events of the request, also when it is repeated.
+        events: Arc<[Envelope]>,
+    },
+    /// `agent/register` was accepted: what the session must know of its peer from here on. The reply follows.
+    Registered {
+        /// The peer takes assignments at once.
+        ready: bool,
+        /// Bytes of the longest frame that the peer accepts.
+        frame_bytes_max: Option<usize>,
+    },
+    /// The answer to a request that is recorded outside the journal: `{"status": "recorded"}`.
+    Recorded {
+        /// The request.
+        id: String,
+    },
+    /// The answer to a request that is refused.
+    Refused {
+        /// The request.
+        id: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A read whose turn has come: the session carries it out on the state as it is now.
+    Read {
+        /// The request.
+        id: String,
+        /// The question.
+        query: Query,
+    },
+    /// A request that concerns the session alone.
+    Session {
+        /// The request.
+        id: String,
+        /// What it asks for.
+        request: SessionRequest,
+    },
+    /// A notification that follows from an event.
+    Notice(Arc<Notice>),
+    /// A notification that rests on no event: heartbeat, samples, progress.
+    Sample(Arc<Sample>),
+    /// The coordinator ends: send what stands before this, then close.
+    Close,
+}
+
+/// A notification outside the journal.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The method.
+    pub method: &'static str,
+    /// Its parameters.
+    pub params: Json,
+    /// The pipeline that it concerns.
+    pub pipeline: Option<PipelineId>,
+}
+
+/// The way to one session. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Outbox(Arc<OutboxInner>);
+
+#[derive(Debug)]
+struct OutboxInner {
+    waiting: Mutex<VecDeque<Outgoing>>,
+    filled: Notify,
+    /// The consumer is too slow, or gone.
+    cut: AtomicBool,
+    /// The session subscribed to something that includes tasks.
+    watches_tasks: AtomicBool,
+    /// Monotonic time at which the peer was last heard, in milliseconds.
+    heard_ms: AtomicI64,
+}
+
+impl Outbox {
+    /// An empty outbox of a peer that was just heard.
+    #[must_use]
+    pub fn new(now_ms: i64) -> Self {
+        Self(Arc::new(OutboxInner {
+            waiting: Mutex::default(),
+            filled: Notify::new(),
+            cut: AtomicBool::new(false),
+            watches_tasks: AtomicBool::new(false),
+            heard_ms: AtomicI64::new(now_ms),
+        }))
+    }
+
+    /// Adds messages in order. A consumer that is too far behind is cut off instead: the writer never waits for anybody.
+    pub fn send(&self, messages: impl IntoIterator<Item = Outgoing>) {
+        let mut waiting = self.0.waiting.lock();
+        waiting.extend(messages);
+        if waiting.len() > OUTBOX_MAX {
+            self.0.cut.store(true, Ordering::Release);
+            waiting.clear();
+        }
+        drop(waiting);
+        self.0.filled.notify_one();
+    }
+
+    /// Everything that waits, as soon as something does; `None` when the connection is cut off.
+    pub async fn take(&self) -> Option<VecDeque<Outgoing>> {
+        loop {
+            if self.is_cut() {
+                return None;
+            }
+            let waiting = std::mem::take(&mut *self.0.waiting.lock());
+            if !waiting.is_empty() {
+                return Some(waiting);
+            }
+            self.0.filled.notified().await;
+        }
+    }
+
+    /// Ends the connection: nothing more is sent, and the session's sending half is woken to see it.
+    pub fn cut(&self) {
+        self.0.cut.store(true, Ordering::Release);
+        self.0.waiting.lock().clear();
+        self.0.filled.notify_one();
+    }
+
+    /// Whether the connection has to end.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.0.cut.load(Ordering::Acquire)
+    }
+
+    /// Notes a sign of life; `now_ms` is monotonic.
+    pub fn heard(&self, now_ms: i64) {
+        self.0.heard_ms.fetch_max(now_ms, Ordering::AcqRel);
+    }
+
+    /// When the peer was last heard, monotonic.
+    #[must_use]
+    pub fn heard_ms(&self) -> i64 {
+        self.0.heard_ms.load(Ordering::Acquire)
+    }
+
+    /// Says whether the session wants to hear about tasks.
+    pub fn set_watches_tasks(&self, watches: bool) {
+        self.0.watches_tasks.store(watches, Ordering::Release);
+    }
+
+    /// Whether the session wants to hear about tasks.
+    #[must_use]
+    pub fn watches_tasks(&self) -> bool {
+        self.0.watches_tasks.load(Ordering::Acquire)
+    }
+}
+
+/// The open connections.
+#[derive(Debug, Default)]
+pub struct Directory(RwLock<BTreeMap<ConnectionNo, Outbox>>);
+
+impl Directory {
+    /// A connection opened.
+    pub fn insert(&self, connection: ConnectionNo, outbox: Outbox) {
+        self.0.write().insert(connection, outbox);
+    }
+
+    /// A connection ended.
+    pub fn remove(&self, connection: ConnectionNo) {
+        self.0.write().remove(&connection);
+    }
+
+    /// The way to a connection.
+    #[must_use]
+    pub fn get(&self, connection: ConnectionNo) -> Option<Outbox> {
+        self.0.read().get(&connection).cloned()
+    }
+
+    /// Number of open connections.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.read().len()
+    }
+
+    /// Whether nobody is connected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether any session wants to hear about tasks.
+    #[must_use]
+    pub fn watches_tasks(&self) -> bool {
+        self.0.read().values().any(Outbox::watches_tasks)
+    }
+
+    /// Sends to every session that `wants` it.
+    pub fn broadcast(&self, message: &Outgoing, wants: impl Fn(&Outbox) -> bool) {
+        for outbox in self.0.read().values().filter(|outbox| wants(outbox)) {
+            outbox.send([message.clone()]);
+        }
+    }
+}

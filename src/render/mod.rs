@@ -1,0 +1,54 @@
+//! JSON for the wire: replies, refusals, answers to questions, notifications.
+//!
+//! The record types and the tables behind them live in `everlog-replay`; here they become text, with long payloads fetched from
+//! the log and the limits of a frame kept.
+
+mod models;
+mod notice;
+mod page;
+mod read;
+mod reply;
+
+pub use notice::{notice, progress};
+pub use read::read;
+pub use reply::{refusal, reply};
+
+use crate::shared::Shared;
+use everlog_replay::{Json, Payload};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// The text of a value that can always be written.
+fn text(value: &impl Serialize) -> String {
+    match serde_json::to_string(value) {
+        Ok(text) => text,
+        // Only a map with keys that are no strings, or a broken payload, could end here; both are excluded at the door.
+        Err(error) => {
+            tracing::error!(%error, "a record can not be written as JSON");
+            "null".to_owned()
+        }
+    }
+}
+
+/// The text of a payload, from the log where it is long.
+fn resolve(shared: &Shared, payload: &Payload) -> Json {
+    match payload {
+        Payload::Inline(json) => json.clone(),
+        Payload::Logged { seq, .. } => shared.history.payload(*seq).unwrap_or_else(|fault| {
+            tracing::error!(%fault, seq, "a payload can not be read from the log");
+            Json::null()
+        }),
+    }
+}
+
+/// Puts the text of a long payload in its place.
+fn fetch(shared: &Shared, payload: &mut Payload) {
+    if matches!(payload, Payload::Logged { .. }) {
+        *payload = Payload::Inline(resolve(shared, payload));
+    }
+}
+
+/// A JSON text as a part of a larger one.
+fn raw(json: &Json) -> Box<RawValue> {
+    RawValue::from_string(json.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}

@@ -1,0 +1,122 @@
+//! Notifications.
+
+use super::read::fetch_within;
+use super::{raw, resolve, text};
+use crate::shared::Shared;
+use everlog_replay::record::{Reference, Shown};
+use everlog_replay::{AgentId, Assignment, Json, Notice, Payload, PipelineId, TaskChange, TaskId, Timestamp};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Bytes of a frame kept for what is neither configuration nor input.
+const ASSIGNMENT_OVERHEAD_BYTES: usize = 4_096;
+
+/// A notification: its method, the pipeline that it concerns, its parameters.
+#[must_use]
+pub fn notice(shared: &Shared, notice: &Notice, frame_bytes_max: usize) -> (&'static str, Option<PipelineId>, String) {
+    match notice {
+        Notice::Assigned(assignment) => {
+            ("task/assigned", assignment.pipeline, assigned(shared, assignment, frame_bytes_max))
+        }
+        Notice::Cancel { agent, task, attempt, reason, .. } => {
+            let params = json!({
+                "task_id": task.to_string(),
+                "agent_id": agent.as_str(),
+                "attempt": attempt,
+                "reason": reason,
+            });
+            ("task/cancelled", None, text(&params))
+        }
+        Notice::Pipeline { method, pipeline, name } => {
+            (method, Some(*pipeline), text(&json!({ "pipeline_id": pipeline.to_string(), "name": name })))
+        }
+        Notice::TaskChanged(change) => ("task/changed", change.pipeline, changed(change)),
+        Notice::Hook(body) => ("claude-flow/hook", None, body.as_str().to_owned()),
+    }
+}
+
+/// The parameters of a relayed `task/progress`.
+#[must_use]
+pub fn progress(
+    task: TaskId,
+    pipeline: Option<PipelineId>,
+    agent: &AgentId,
+    progress: f64,
+    details: &Json,
+    at: Timestamp,
+) -> Json {
+    #[derive(Serialize)]
+    struct Progress<'a> {
+        task_id: Shown<TaskId>,
+        pipeline_id: String,
+        agent_id: &'a str,
+        progress: f64,
+        details: Box<RawValue>,
+        timestamp: Shown<Timestamp>,
+    }
+    let params = Progress {
+        task_id: Shown(task),
+        pipeline_id: pipeline.map(|id| id.to_string()).unwrap_or_default(),
+        agent_id: agent.as_str(),
+        progress,
+        details: raw(details),
+        timestamp: Shown(at),
+    };
+    text(&params).into()
+}
+
+fn changed(change: &TaskChange) -> String {
+    text(&json!({
+        "task_id": change.task.to_string(),
+        "pipeline_id": change.pipeline.map(|id| id.to_string()).unwrap_or_default(),
+        "name": change.name,
+        "status": change.status.as_str(),
+        "attempt": change.attempt,
+        "agent_id": change.agent.as_ref().map(AgentId::as_str),
+        "error": change.error,
+    }))
+}
+
+fn assigned(shared: &Shared, assignment: &Assignment, frame_bytes_max: usize) -> String {
+    #[derive(Serialize)]
+    struct Assigned<'a> {
+        task_id: Shown<TaskId>,
+        pipeline_id: String,
+        name: &'a str,
+        attempt: u32,
+        config: Box<RawValue>,
+        inputs: BTreeMap<String, Box<RawValue>>,
+        lease_expires_at: Shown<Timestamp>,
+        agent_id: &'a str,
+    }
+    let mut room = frame_bytes_max.saturating_sub(ASSIGNMENT_OVERHEAD_BYTES);
+    let mut take = |payload: &Payload, target: &dyn Fn() -> String| {
+        let mut payload = payload.clone();
+        fetch_within(shared, &mut payload, room, target);
+        let mut json = resolve(shared, &payload);
+        if json.as_str().len() > room {
+            json = text(&Reference { target: target() }).into();
+        }
+        room = room.saturating_sub(json.as_str().len());
+        raw(&json)
+    };
+    let config = take(&assignment.config, &|| format!("task:{}/config", assignment.task));
+    let mut inputs: BTreeMap<String, Box<RawValue>> = BTreeMap::new();
+    for (task, name, result) in &assignment.inputs {
+        // Of two tasks with one name, which only ids can tell apart, the second goes by its id.
+        let name = if inputs.contains_key(&**name) { task.to_string() } else { name.to_string() };
+        inputs.insert(name, take(result, &|| format!("task:{task}/result")));
+    }
+    text(&Assigned {
+        task_id: Shown(assignment.task),
+        pipeline_id: assignment.pipeline.map(|id| id.to_string()).unwrap_or_default(),
+        name: &assignment.name,
+        attempt: assignment.attempt,
+        config,
+        inputs,
+        lease_expires_at: Shown(assignment.lease_until),
+        agent_id: assignment.agent.as_str(),
+    })
+}

@@ -1,0 +1,70 @@
+//! What sessions, the writer and the collectors share.
+
+use crate::clock::Clock;
+use crate::exchange::{Directory, Inbound};
+use crate::failure::Failure;
+use crossbeam_channel::Sender;
+use everlog_replay::record::{PipelineInfo, TaskInfo};
+use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId, Timestamp};
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What sessions, the writer and the collectors share.
+pub struct Shared {
+    /// The projection. The writer holds the write lock while it decides a batch, readers for the time of one answer.
+    pub state: RwLock<State>,
+    /// The newest event that is durable. What a reader saw leaves only when this has passed it.
+    pub durable: watch::Receiver<Seq>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The open connections.
+    pub directory: Directory,
+    /// The way to the writer.
+    pub inbox: Sender<Inbound>,
+    /// The newest progress of the tasks that run.
+    pub progress: Mutex<BTreeMap<TaskId, Progress>>,
+    /// The newest figures of each agent.
+    pub agent_metrics: Mutex<BTreeMap<AgentId, Json>>,
+    /// Long payloads and what is no longer in the state.
+    pub history: Arc<dyn History>,
+}
+
+/// How far an attempt is, as its agent said last; the state does not hold it, and it ends with the attempt.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// From 0 to 1.
+    pub progress: f64,
+    /// What the agent said beside it.
+    pub details: Json,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Events that were written long ago.
+pub trait History: Send + Sync {
+    /// The payload of an event.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn payload(&self, seq: Seq) -> Result<Json, Failure>;
+
+    /// The events from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn events(&self, first: Seq, last: Seq) -> Result<Vec<Envelope>, Failure>;
+
+    /// The record of a pipeline that has left the state; `None` when there never was one, or it was deleted.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineInfo>, Failure>;
+
+    /// The record of a task that has left the state; `None` when there never was one, or its pipeline was deleted.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    fn task(&self, id: TaskId) -> Result<Option<TaskInfo>, Failure>;
+}
