@@ -375,7 +375,7 @@ impl Fold<'_> {
             name: e.name.as_str().into(),
             pipeline,
             ordinal: self.state.created,
-            spec: Arc::new(e.spec.clone()),
+            spec: Arc::clone(&e.spec),
             status: TaskStatus::Pending,
             attempt: 0,
             failures: 0,

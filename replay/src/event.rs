@@ -9,6 +9,7 @@ use crate::spec::{Declared, PipelineOptions, Settings, Strategy, TaskSpec};
 use crate::state::Counts;
 use crate::text::Json;
 use serde::{Deserialize, Serialize, Serializer};
+use std::sync::Arc;
 
 macro_rules! events {
     ($($kind:literal $schema:literal $name:ident),+ $(,)?) => {
@@ -373,7 +374,7 @@ pub struct TaskCreated {
     /// Its name.
     pub name: String,
     /// What the scheduler needs to know.
-    pub spec: TaskSpec,
+    pub spec: Arc<TaskSpec>,
     /// The tasks that must end first.
     pub depends_on: Vec<TaskId>,
     /// The configuration as the client gave it; goes to the agent unread.
