@@ -146,7 +146,7 @@ impl Fold<'_> {
                 }
             }
             Event::ModelReported(e) => {
-                let report = ModelReport { at: self.at, figures: e.figures };
+                let report = ModelReport { at: self.at, figures: *e.figures };
                 self.state.models.entry(e.model.clone()).or_default().report(report);
             }
         }

@@ -706,8 +706,8 @@ impl ModelFigures {
 pub struct ModelReported {
     /// The model, a name of the client's choosing.
     pub model: String,
-    /// The figures known to the protocol.
-    pub figures: ModelFigures,
+    /// The figures known to the protocol; apart, so that they do not make every event as large.
+    pub figures: Box<ModelFigures>,
     /// Further fields of the report, as the client gave them.
     pub extra: Json,
 }

@@ -162,6 +162,8 @@ impl Decision<'_> {
                 "{MODELS_MAX} models are known, the limit MODELS_MAX; report under one of their names"
             )));
         }
-        Ok(vec![event::ModelReported { model: model.to_owned(), figures: *figures, extra: extra.clone() }.into()])
+        Ok(vec![
+            event::ModelReported { model: model.to_owned(), figures: Box::new(*figures), extra: extra.clone() }.into(),
+        ])
     }
 }
