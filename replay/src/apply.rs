@@ -146,7 +146,7 @@ impl Fold<'_> {
                 }
             }
             Event::ModelReported(e) => {
-                let report = ModelReport { at: self.at, figures: e.figures };
+                let report = ModelReport { at: self.at, figures: *e.figures };
                 self.state.models.entry(e.model.clone()).or_default().report(report);
             }
         }
@@ -375,7 +375,7 @@ impl Fold<'_> {
             name: e.name.as_str().into(),
             pipeline,
             ordinal: self.state.created,
-            spec: Arc::new(e.spec.clone()),
+            spec: Arc::clone(&e.spec),
             status: TaskStatus::Pending,
             attempt: 0,
             failures: 0,

@@ -9,6 +9,7 @@ use crate::spec::{Declared, PipelineOptions, Settings, Strategy, TaskSpec};
 use crate::state::Counts;
 use crate::text::Json;
 use serde::{Deserialize, Serialize, Serializer};
+use std::sync::Arc;
 
 macro_rules! events {
     ($($kind:literal $schema:literal $name:ident),+ $(,)?) => {
@@ -380,7 +381,7 @@ pub struct TaskCreated {
     /// Its name.
     pub name: String,
     /// What the scheduler needs to know.
-    pub spec: TaskSpec,
+    pub spec: Arc<TaskSpec>,
     /// The tasks that must end first.
     pub depends_on: Vec<TaskId>,
     /// The configuration as the client gave it; goes to the agent unread.
@@ -712,8 +713,8 @@ impl ModelFigures {
 pub struct ModelReported {
     /// The model, a name of the client's choosing.
     pub model: String,
-    /// The figures known to the protocol.
-    pub figures: ModelFigures,
+    /// The figures known to the protocol; apart, so that they do not make every event as large.
+    pub figures: Box<ModelFigures>,
     /// Further fields of the report, as the client gave them.
     pub extra: Json,
 }

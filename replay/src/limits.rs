@@ -20,6 +20,8 @@ pub const DEPENDENCIES_MAX: usize = 100_000;
 pub const PIPELINES_MAX: usize = 100_000;
 /// Distinct (capabilities, resources, strategy kind) among the tasks that have not ended: the scheduler's cost rests on it.
 pub const CLASSES_MAX: usize = 4_096;
+/// Classes that are kept although no task uses them now: enough for what comes again and again, few enough to cost little.
+pub const IDLE_CLASSES_MAX: usize = 256;
 /// Distance of a priority from 0, so that ageing bounds every wait.
 pub const PRIORITY_MAX: i32 = 1_000;
 /// Weight of one task, in thousandths: it delays a task as a priority of -1000 would, so ageing bounds that wait as well.

@@ -6,11 +6,12 @@
 //! of its lanes offers a task and one of its pools holds an agent that fits. So the next assignment is the first entry of one
 //! ordered set, however many tasks wait.
 
+use crate::limits::IDLE_CLASSES_MAX;
 use crate::slab::Slab;
 use crate::spec::{Resources, Usage};
 use crate::state::{AgentIx, PipelineIx, TaskIx};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Order among ready tasks: smaller goes first. The rank does not change as time passes (ageing is built into it).
@@ -61,7 +62,7 @@ pub(crate) enum Gate {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Needs {
     /// Capabilities, sorted.
-    pub capabilities: Vec<String>,
+    pub capabilities: Arc<[String]>,
     /// Resources.
     pub demand: Resources,
     /// Whether agents that declare nothing are held to the coordinator's own limits.
@@ -151,6 +152,8 @@ pub(crate) struct Queue {
     pool_of: BTreeMap<(Arc<[String]>, bool), u32>,
     seats: BTreeMap<AgentIx, Seat>,
     aware: BTreeSet<ClassIx>,
+    /// Classes without tasks, the longest idle first.
+    idle: VecDeque<ClassIx>,
     budget: Budget,
     runnable: BTreeSet<(Key, ClassIx)>,
 }
@@ -205,20 +208,23 @@ impl Queue {
 
     /// Number of classes in use.
     pub(crate) fn class_count(&self) -> usize {
-        self.class_of.len()
+        self.class_of.len() - self.idle.len()
     }
 
     /// Whether a class for these needs is in use.
     pub(crate) fn has_class(&self, needs: &Needs) -> bool {
-        self.class_of.contains_key(needs)
+        self.class_of.get(needs).is_some_and(|ix| self.classes[ix.0].tasks > 0)
     }
 
     // Classes.
 
     pub(crate) fn join_class(&mut self, needs: Needs) -> ClassIx {
-        if let Some(ix) = self.class_of.get(&needs) {
+        if let Some(ix) = self.class_of.get(&needs).copied() {
+            if self.classes[ix.0].tasks == 0 {
+                self.idle.retain(|idle| *idle != ix);
+            }
             self.classes[ix.0].tasks += 1;
-            return *ix;
+            return ix;
         }
         let class =
             Class { needs: needs.clone(), tasks: 1, pools: BTreeSet::new(), heads: BTreeSet::new(), runnable: None };
@@ -233,11 +239,22 @@ impl Queue {
         ix
     }
 
+    /// A class whose last task has left is kept for a while: where tasks come one by one, each would otherwise make its class, and
+    /// with it the order of all agents, anew.
     pub(crate) fn leave_class(&mut self, ix: ClassIx) {
         self.classes[ix.0].tasks -= 1;
         if self.classes[ix.0].tasks > 0 {
             return;
         }
+        self.idle.push_back(ix);
+        if self.idle.len() > IDLE_CLASSES_MAX
+            && let Some(oldest) = self.idle.pop_front()
+        {
+            self.drop_class(oldest);
+        }
+    }
+
+    fn drop_class(&mut self, ix: ClassIx) {
         let Some(class) = self.classes.remove(ix.0) else { return };
         debug_assert!(class.heads.is_empty(), "a class without tasks offers none");
         self.class_of.remove(&class.needs);

@@ -17,6 +17,7 @@ use crate::state::{Presence, Task};
 use crate::status::{PipelineStatus, TaskStatus};
 use crate::text::Json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How an agent says that an attempt ended.
 pub(super) struct Outcome<'a> {
@@ -80,7 +81,7 @@ impl Decision<'_> {
             if !ids.insert(task.task) {
                 return Err(task_exists(task.task));
             }
-            specs.push(self.spec(&task.name, &task.wish, options)?);
+            specs.push(Arc::new(self.spec(&task.name, &task.wish, options)?));
         }
         let aware = options.is_some_and(|options| options.strategy == Strategy::ResourceAware);
         self.check_room(ids.iter().copied(), &specs, aware)?;
@@ -91,7 +92,7 @@ impl Decision<'_> {
                     task: task.task,
                     pipeline: pipeline.map(|(id, _)| id),
                     name: task.name.clone(),
-                    spec: specs[n].clone(),
+                    spec: Arc::clone(&specs[n]),
                     depends_on: edges[n].clone(),
                     config: task.config.clone(),
                     retry_of: None,
@@ -138,7 +139,7 @@ impl Decision<'_> {
         let default_timeout = options.map_or(settings.timeout_ms, |options| options.timeout_ms);
         let default_on_failure = options.map_or(OnFailure::SkipDownstream, |options| options.on_failure);
         Ok(TaskSpec {
-            capabilities,
+            capabilities: capabilities.into(),
             priority: wish.priority,
             demand: wish.demand,
             weight_milli,
@@ -153,7 +154,7 @@ impl Decision<'_> {
     pub(super) fn check_room(
         &self,
         mut ids: impl Iterator<Item = TaskId>,
-        specs: &[TaskSpec],
+        specs: &[Arc<TaskSpec>],
         aware: bool,
     ) -> Result<(), Refusal> {
         let live = self.state.counts.live() as usize;
@@ -168,7 +169,7 @@ impl Decision<'_> {
         self.check_classes(specs, aware)
     }
 
-    fn check_classes(&self, specs: &[TaskSpec], aware: bool) -> Result<(), Refusal> {
+    fn check_classes(&self, specs: &[Arc<TaskSpec>], aware: bool) -> Result<(), Refusal> {
         let mut new = BTreeSet::new();
         let mut newest: Option<&TaskSpec> = None;
         for spec in specs {
@@ -177,7 +178,7 @@ impl Decision<'_> {
                 continue;
             }
             newest = Some(spec);
-            let needs = Needs { capabilities: spec.capabilities.clone(), demand: spec.demand, aware };
+            let needs = Needs { capabilities: Arc::clone(&spec.capabilities), demand: spec.demand, aware };
             if !self.state.queue.has_class(&needs) {
                 new.insert(needs);
             }

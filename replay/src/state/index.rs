@@ -8,6 +8,7 @@ use crate::spec::{Resources, Strategy};
 use crate::state::{AgentIx, Pipeline, Presence, Task};
 use crate::status::PipelineStatus;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// Width of the steps in which the score orders agents, in millionths: less is noise of durations.
 const SCORE_STEP_PPM: u32 = 50_000;
@@ -55,7 +56,7 @@ impl State {
     pub(crate) fn needs(&self, task: &Task) -> Needs {
         let strategy = self.pipeline_of(task).map(|pipeline| pipeline.options.strategy);
         Needs {
-            capabilities: task.spec.capabilities.clone(),
+            capabilities: Arc::clone(&task.spec.capabilities),
             demand: task.spec.demand,
             aware: strategy == Some(Strategy::ResourceAware),
         }

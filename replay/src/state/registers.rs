@@ -8,6 +8,7 @@ use crate::refusal::Refusal;
 use crate::text::Payload;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Answers given, for repeated requests (law 11).
@@ -19,7 +20,11 @@ pub(crate) struct Requests {
 }
 
 /// An id in UUID form means the same on every connection; any other only on its own.
-type RequestScope = (Option<ConnectionNo>, String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum RequestScope {
+    Everywhere(Uuid),
+    Connection(Option<ConnectionNo>, Arc<str>),
+}
 
 /// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +51,10 @@ impl Remembered {
 }
 
 fn scope_of(key: &RequestKey, actor: Actor) -> RequestScope {
-    let own = if Uuid::try_parse(&key.id).is_ok() { None } else { actor.connection() };
-    (own, key.id.clone())
+    match Uuid::try_parse(&key.id) {
+        Ok(id) => RequestScope::Everywhere(id),
+        Err(_) => RequestScope::Connection(actor.connection(), key.id.as_str().into()),
+    }
 }
 
 impl Requests {
