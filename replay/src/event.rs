@@ -444,6 +444,8 @@ pub struct TaskCompleted {
     pub attempt: u32,
     /// What the agent returned.
     pub result: Json,
+    /// What else it said: exit code, the ends of its output. Kept in the log alone.
+    pub output: Option<Json>,
 }
 
 /// What ended an attempt that failed.

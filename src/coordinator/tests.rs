@@ -35,7 +35,8 @@ impl Bench {
         for (n, byte) in short.bytes().enumerate() {
             body[n % 16] ^= byte;
         }
-        let message = Message::Request { id: id.to_owned(), body, method: method.to_owned(), operation };
+        let message =
+            Message::Request { id: id.to_owned(), body, method: method.to_owned(), operation, altered: false };
         self.coordinator.shared().inbox.send(Inbound { connection: self.connection, message }).unwrap();
     }
 
@@ -167,6 +168,7 @@ async fn what_is_no_longer_in_the_state_is_answered_from_the_log() {
             let message = Message::Notification {
                 method: "test".to_owned(),
                 operation: Operation::Change { command, reply: Reply::None },
+                altered: false,
             };
             shared.inbox.send(Inbound { connection: 7, message }).unwrap();
         }

@@ -115,6 +115,8 @@ struct Work<'a> {
     now: Timestamp,
     mono_ms: i64,
     watched: bool,
+    /// The message at hand held what is not JSON.
+    altered: bool,
 }
 
 impl Writer {
@@ -148,7 +150,7 @@ impl Writer {
         let now = now.max(state.at);
         let mut turn = Turn::new(state.seq + 1, now);
         let watched = shared.directory.watches_tasks();
-        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched };
+        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched, altered: false };
         for inbound in batch {
             self.message(&mut work, inbound)?;
         }
@@ -173,7 +175,7 @@ impl Writer {
         let state = &mut *shared.state.write();
         let now = now.max(state.at);
         let mut turn = Turn::new(state.seq + 1, now);
-        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched: false };
+        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched: false, altered: false };
         self.internal(&mut work, command)?;
         Ok(turn)
     }
@@ -187,7 +189,7 @@ impl Writer {
                 return Ok(());
             }
             let before = work.state.seq;
-            let stamp = Stamp { at: work.now, actor: Actor::Scheduler, cause: before, request: None };
+            let stamp = Stamp { at: work.now, actor: Actor::Scheduler, cause: before, request: None, altered: false };
             for command in &commands {
                 match self.run(work, command, &stamp) {
                     // What an earlier command of the same plan has overtaken.
@@ -202,7 +204,7 @@ impl Writer {
     }
 
     fn internal(&mut self, work: &mut Work<'_>, command: &Command) -> Result<(), Bug> {
-        let stamp = Stamp { at: work.now, actor: Actor::Coordinator, cause: 0, request: None };
+        let stamp = Stamp { at: work.now, actor: Actor::Coordinator, cause: 0, request: None, altered: false };
         match self.run(work, command, &stamp) {
             Ok(_) => Ok(()),
             // Overtaken by an earlier message of the batch, such as an agent that left before its silence was noticed.
@@ -265,16 +267,19 @@ impl Writer {
 
     fn message(&mut self, work: &mut Work<'_>, inbound: Inbound) -> Result<(), Bug> {
         let connection = inbound.connection;
+        work.altered = false;
         let outcome = match inbound.message {
             Message::Opened { peer } => {
                 self.client(work, connection, None, &Command::OpenConnection { peer }).map(drop)
             }
-            Message::Request { id, body, method, operation } => {
+            Message::Request { id, body, method, operation, altered } => {
+                work.altered = altered;
                 let key = RequestKey { id: id.clone(), body };
                 let outcome = self.request(work, connection, key, &method, operation);
                 return self.conclude(work, connection, Some(id), &method, outcome);
             }
-            Message::Notification { method, operation } => {
+            Message::Notification { method, operation, altered } => {
+                work.altered = altered;
                 let outcome = self.notification(work, connection, &method, operation);
                 return self.conclude(work, connection, None, &method, outcome);
             }
@@ -305,7 +310,8 @@ impl Writer {
         request: Option<RequestKey>,
         command: &Command,
     ) -> Result<Vec<Envelope>, Stop> {
-        let stamp = Stamp { at: work.now, actor: Actor::Connection(connection), cause: 0, request };
+        let stamp =
+            Stamp { at: work.now, actor: Actor::Connection(connection), cause: 0, request, altered: work.altered };
         self.run(work, command, &stamp)
     }
 
@@ -388,7 +394,13 @@ impl Writer {
         reply: Reply,
     ) -> Result<(), Stop> {
         let id = key.id.clone();
-        let stamp = Stamp { at: work.now, actor: Actor::Connection(connection), cause: 0, request: Some(key) };
+        let stamp = Stamp {
+            at: work.now,
+            actor: Actor::Connection(connection),
+            cause: 0,
+            request: Some(key),
+            altered: work.altered,
+        };
         if let Some(events) = work.state.answered(&stamp)? {
             work.turn.deliver(connection, Delivery::Repeated { id, reply, events });
             return Ok(());

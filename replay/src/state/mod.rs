@@ -153,6 +153,7 @@ impl State {
             cause: first.unwrap_or(stamp.cause),
             run_seq: if matches!(event, Event::PipelineCreated(_)) { 1 } else { run_seq },
             request: if first.is_none() { stamp.request.clone() } else { None },
+            altered: stamp.altered,
             event,
         }
     }

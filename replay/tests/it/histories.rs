@@ -224,6 +224,7 @@ impl Player {
             success: b % 4 > 0,
             result: if c % 8 == 0 { Json::from(format!("\"{}\"", "x".repeat(600))) } else { Json::from("{}") },
             error: (b % 8 == 0).then(|| "out of memory".to_owned()),
+            output: (c % 5 == 0).then(|| Json::from(r#"{"exit_code":0}"#)),
         };
         Some((Actor::Connection(connection), command))
     }
