@@ -1,6 +1,7 @@
 //! The core alone, on one thread: commands a second (decide, apply, plan), recovery (decode, apply), encode and decode.
 //!
 //! `cargo bench --bench core`
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to say")]
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use everlog_replay::spec::{Declared, PipelineWish, Settings, Strategy, TaskWish};

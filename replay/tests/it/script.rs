@@ -272,7 +272,9 @@ impl Stage {
         self.world.settle();
         assert_eq!(before, self.world.log.len(), "something else happened");
         assert_eq!(self.world.replayed().hash(), self.world.state.hash(), "the log gives the live state (law 5)");
+        let hash = self.world.state.hash();
         self.world.reload();
+        assert_eq!(hash, self.world.state.hash(), "a snapshot holds the facts");
         self.world.settle();
         assert_eq!(before, self.world.log.len(), "a reload changes what the scheduler wants");
     }
