@@ -44,12 +44,16 @@ impl Bench {
     async fn answer(&self, id: &str) -> Result<Value, i32> {
         loop {
             for message in self.outbox.take().await.unwrap() {
-                match message {
-                    Outgoing::Reply { id: to, reply, events } if to == id => {
-                        return Ok(serde_json::from_str(&crate::render::reply(reply, &events, 1 << 20)).unwrap());
-                    }
-                    Outgoing::Refused { id: to, refusal } if to == id => return Err(refusal.code()),
-                    other => assert!(!matches!(other, Outgoing::Close), "the coordinator ended"),
+                assert!(!matches!(message, Outgoing::Close), "the coordinator ended");
+                if let Outgoing::Refused { id: to, refusal } = &message
+                    && to == id
+                {
+                    return Err(refusal.code());
+                }
+                if let Outgoing::Reply { id: to, reply, events } = &message
+                    && to == id
+                {
+                    return Ok(serde_json::from_str(&crate::render::reply(*reply, events, 1 << 20)).unwrap());
                 }
             }
         }
