@@ -6,32 +6,19 @@
 use super::liveness::Liveness;
 use super::observations::Observations;
 use crate::exchange::{Inbound, Message, Outgoing, Sample};
+use crate::failure::Bug;
 use crate::protocol::{Operation, Reply};
 use crate::shared::{Progress, Shared};
-use everlog_replay::codec::{self, DecodeError};
+use everlog_replay::codec;
 use everlog_replay::event::{self, Event};
 use everlog_replay::state::Repeat;
 use everlog_replay::{
-    Actor, AgentId, Command, ConnectionNo, Envelope, Illegal, Json, Notice, Refusal, RequestKey, Seq, Stamp, State,
-    TaskId, Timestamp, apply, decide, notices, plan,
+    Actor, AgentId, Command, ConnectionNo, Envelope, Json, Notice, Refusal, RequestKey, Seq, Stamp, State, TaskId,
+    Timestamp, apply, decide, notices, plan,
 };
 use everlog_storage::Frame;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A contradiction inside the coordinator: the turn is not written, the process ends, a restart replays what is durable.
-#[derive(Debug, thiserror::Error)]
-pub enum Bug {
-    /// A decided event does not apply.
-    #[error("a decided event does not apply ({0}); this is a bug: restart, and report it with the log")]
-    Illegal(#[from] Illegal),
-    /// A decided event can not be written.
-    #[error("a decided event can not be encoded ({0}); this is a bug: restart, and report it with the log")]
-    Codec(#[from] DecodeError),
-    /// The scheduler asks for something that it is refused or that changes nothing.
-    #[error("the scheduler does not come to rest ({0}); this is a bug: restart, and report it with the log")]
-    Restless(String),
-}
 
 /// What comes out of a turn. Nothing of it may leave before the frame is durable (law 2).
 #[derive(Debug)]
