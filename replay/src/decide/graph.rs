@@ -23,13 +23,13 @@ pub(super) fn resolve<'a>(
     known: impl Iterator<Item = (&'a str, TaskId)>,
     exists: impl Fn(TaskId) -> bool,
 ) -> Result<Vec<Vec<TaskId>>, Refusal> {
+    if tasks.iter().all(|task| task.depends_on.is_empty()) {
+        return Ok(vec![Vec::new(); tasks.len()]);
+    }
     let new: BTreeMap<TaskId, usize> = tasks.iter().enumerate().map(|(n, task)| (task.task, n)).collect();
     let mut names: BTreeMap<&str, Named> = BTreeMap::new();
-    if tasks.iter().any(|task| !task.depends_on.is_empty()) {
-        let all = known.chain(tasks.iter().map(|task| (task.name.as_str(), task.task)));
-        for (name, id) in all {
-            names.entry(name).and_modify(|named| *named = Named::Many).or_insert(Named::One(id));
-        }
+    for (name, id) in known.chain(tasks.iter().map(|task| (task.name.as_str(), task.task))) {
+        names.entry(name).and_modify(|named| *named = Named::Many).or_insert(Named::One(id));
     }
     let mut edges = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -122,6 +122,9 @@ fn circle(edges: &[Vec<TaskId>], new: &BTreeMap<TaskId, usize>) -> Option<Vec<us
 
 /// The tasks in an order in which each comes after what it depends on; otherwise as given.
 pub(super) fn in_order(tasks: &[NewTask], edges: &[Vec<TaskId>]) -> Vec<usize> {
+    if edges.iter().all(Vec::is_empty) {
+        return (0..tasks.len()).collect();
+    }
     let new: BTreeMap<TaskId, usize> = tasks.iter().enumerate().map(|(n, task)| (task.task, n)).collect();
     let mut placed = vec![false; tasks.len()];
     let mut order = Vec::with_capacity(tasks.len());

@@ -208,7 +208,12 @@ impl Decision<'_> {
         }
         let fit = self.state.queue.fit(task.class);
         let candidates = fit.map_or(1, |fit| fit.candidates.max(1));
-        let choice = if requested { Choice::Requested } else { self.choice(task, candidates) };
+        let choice = match fit {
+            _ if requested => Choice::Requested,
+            Some(fit) if candidates > 1 && fit.by_score => Choice::HighestScore,
+            Some(_) if candidates > 1 => Choice::LeastLoaded,
+            Some(_) | None => Choice::OnlyCandidate,
+        };
         let pipeline = self.state.pipeline_of(task);
         Ok(vec![
             event::TaskAssigned {
@@ -224,13 +229,6 @@ impl Decision<'_> {
             }
             .into(),
         ])
-    }
-
-    fn choice(&self, task: &Task, candidates: u32) -> Choice {
-        if candidates == 1 {
-            return Choice::OnlyCandidate;
-        }
-        if self.state.queue.best_is_alone(task.class) { Choice::HighestScore } else { Choice::LeastLoaded }
     }
 
     /// What a client asks for by hand obeys the same limits as what the scheduler does, but for the order.
