@@ -37,10 +37,8 @@ impl TaskRow {
 
     /// Why it failed or was cancelled, in words.
     pub(super) fn error(&self) -> Option<String> {
-        match &self.error_info {
-            Value::Null => None,
-            info => Some(info["message"].as_str().map_or_else(|| info.to_string(), str::to_owned)),
-        }
+        let info = Some(&self.error_info).filter(|info| !info.is_null())?;
+        Some(info["message"].as_str().map_or_else(|| info.to_string(), str::to_owned))
     }
 
     /// How long it took from the first sign of work, in seconds.
