@@ -40,10 +40,11 @@ impl Decision<'_> {
         }
         let fellows = joined.into_iter().flat_map(|pipeline| &pipeline.tasks).map(|ix| &self.state.tasks[*ix]);
         let named = fellows.map(|task| (&*task.name, task.id));
-        let exists = |id: TaskId| {
-            self.state.task(id).is_ok_and(|task| self.state.pipeline_of(task).map(|known| known.id) == pipeline)
+        let name_of = |id: TaskId| {
+            let task = self.state.task(id).ok()?;
+            (self.state.pipeline_of(task).map(|known| known.id) == pipeline).then_some(&*task.name)
         };
-        let edges = graph::resolve(tasks, named, exists)?;
+        let edges = graph::resolve(tasks, named, name_of)?;
         self.check_upstream(tasks, &edges)?;
         let mut events = Vec::with_capacity(tasks.len());
         self.task_events(joined.map(|pipeline| (pipeline.id, &pipeline.options)), tasks, &edges, &mut events)?;
