@@ -7,9 +7,9 @@
 //! ordered set, however many tasks wait.
 
 use crate::limits::IDLE_CLASSES_MAX;
+use crate::registry::{AgentIx, PipelineIx, TaskIx};
 use crate::slab::Slab;
 use crate::spec::{Resources, Usage};
-use crate::state::{AgentIx, PipelineIx, TaskIx};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

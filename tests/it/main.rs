@@ -1,1 +1,16 @@
-//! Integration tests.
+//! Black-box tests: the real binary, real sockets, real files. What a client of the protocol may rely on, and nothing else.
+//!
+//! Nothing here sleeps to let something happen: every wait is for a frame, a line or the end of a process, and has a deadline.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod protocol;
+#[cfg(test)]
+mod quirks;

@@ -24,6 +24,7 @@ pub(super) struct Outcome<'a> {
     pub success: bool,
     pub result: &'a Json,
     pub error: Option<&'a str>,
+    pub output: Option<&'a Json>,
 }
 
 impl Decision<'_> {
@@ -309,7 +310,10 @@ impl Decision<'_> {
         let mut events = Vec::with_capacity(2);
         if outcome.success {
             let result = outcome.result.clone();
-            events.push(event::TaskCompleted { task: id, attempt: task.attempt, result }.into());
+            events.push(
+                event::TaskCompleted { task: id, attempt: task.attempt, result, output: outcome.output.cloned() }
+                    .into(),
+            );
         } else {
             let message = outcome.error.unwrap_or("the agent reported a failure without a message").to_owned();
             let failure = Failure { kind: FailureKind::Reported, message, result: outcome.result.clone() };

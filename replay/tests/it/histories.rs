@@ -228,6 +228,7 @@ impl Player {
             success: !b.is_multiple_of(4),
             result: if c.is_multiple_of(8) { Json::from(format!("\"{}\"", "x".repeat(600))) } else { Json::from("{}") },
             error: b.is_multiple_of(8).then(|| "out of memory".to_owned()),
+            output: c.is_multiple_of(5).then(|| Json::from(r#"{"exit_code":0}"#)),
         };
         Some((Actor::Connection(connection), command))
     }

@@ -397,11 +397,19 @@ impl Stage {
             "begin" => Command::StartTask { task, agent },
             "complete" => {
                 let result = Json::from(words.get("result").unwrap_or("null"));
-                Command::CompleteTask { task, agent, attempt, success: true, result, error: None }
+                Command::CompleteTask { task, agent, attempt, success: true, result, error: None, output: None }
             }
             "fail" => {
                 let error = words.get("error").map(str::to_owned);
-                Command::CompleteTask { task, agent, attempt, success: false, result: Json::null(), error }
+                Command::CompleteTask {
+                    task,
+                    agent,
+                    attempt,
+                    success: false,
+                    result: Json::null(),
+                    error,
+                    output: None,
+                }
             }
             _ => Command::CancelTask { task, reason: "asked".to_owned() },
         }

@@ -1,0 +1,149 @@
+//! The binary as a process: its lines, its end, and that it never panics.
+
+use super::deadline::Deadline;
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+
+/// The binary under test, with nothing of this machine's configuration.
+pub(crate) fn everlog<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_everlog"));
+    command.args(args);
+    let settings = ["MCP_", "MONITORING_", "ALERT_", "METRICS_", "MAX_", "EVERLOG_", "RUST_LOG", "NO_COLOR"];
+    for (name, _) in std::env::vars_os() {
+        if settings.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code, or 128 + the signal.
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// That it ended as it should, with what it said otherwise.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "exit code; stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// That it told a person what is wrong: all of these words, wrapped over lines or not.
+    #[track_caller]
+    pub(crate) fn expect_told(&self, words: &[&str]) -> &Self {
+        let told: String = self.stderr.split_whitespace().filter(|word| !matches!(*word, "│" | "×")).collect();
+        for part in words {
+            let part_bare: String = part.split_whitespace().collect();
+            assert!(told.contains(&part_bare), "stderr lacks {part:?}:\n{}", self.stderr);
+        }
+        self
+    }
+}
+
+/// A running process; it is killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    seen: String,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Process {
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let stderr = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = stderr.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        Self { child, lines, seen: String::new(), stderr: Some(stderr) }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// The next line of stdout, or how it ended without one.
+    pub(crate) fn line(&mut self) -> Result<String, Ended> {
+        let left = Deadline::usual().left().unwrap_or_default();
+        match self.lines.recv_timeout(left) {
+            Ok(line) => {
+                self.seen.push_str(&line);
+                self.seen.push('\n');
+                Ok(line)
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.signal(Signal::KILL);
+                panic!("no further line on stdout in time: {:?}", self.end());
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.end()),
+        }
+    }
+
+    /// Waits for the end. Whoever is late is killed and fails the test.
+    pub(crate) fn end(&mut self) -> Ended {
+        self.end_within(Deadline::usual())
+    }
+
+    pub(crate) fn end_within(&mut self, deadline: Deadline) -> Ended {
+        let mut late = false;
+        loop {
+            match self.lines.recv_timeout(deadline.left().unwrap_or_default()) {
+                Ok(line) => {
+                    self.seen.push_str(&line);
+                    self.seen.push('\n');
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if late => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    late = true;
+                    self.signal(Signal::KILL);
+                }
+            }
+        }
+        let status = self.child.wait().unwrap();
+        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        let stderr = self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default();
+        let ended = Ended { code, stdout: std::mem::take(&mut self.seen), stderr };
+        assert!(!late, "it did not end in time: {ended:#?}");
+        assert!(!ended.stderr.contains("panicked"), "it panicked: {ended:#?}");
+        ended
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.stderr.is_none() {
+            return;
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let stderr = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();
+        if std::thread::panicking() {
+            eprintln!("--- stderr of process {}:\n{stderr}", self.child.id());
+        } else {
+            assert!(!stderr.contains("panicked"), "it panicked:\n{stderr}");
+        }
+    }
+}
