@@ -3,6 +3,8 @@
 //! The coordinator is the real binary in a process of its own on a fresh data directory; four agents in this process answer each
 //! assignment with a completion. Measured from `pipeline/start` to `pipeline/completed`, history and all laws on.
 
+#![expect(clippy::expect_used, reason = "a benchmark that can not go on has nothing better to do than to say where")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -37,6 +39,7 @@ impl Coordinator {
         let mut process = Command::new(env!("CARGO_BIN_EXE_everlog"))
             .args(["serve", "--host", "127.0.0.1", "--port", "0", "--data"])
             .arg(data.path())
+            .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the coordinator starts");
@@ -69,7 +72,7 @@ async fn call(socket: &mut Socket, id: usize, method: &str, params: Value) -> Va
         let message = socket.next().await.expect("an answer comes").expect("a frame comes");
         let Message::Text(text) = message else { continue };
         let frame: Value = serde_json::from_str(&text).expect("a frame is JSON");
-        if frame["type"] == "response" && frame["id"] == id.to_string() {
+        if frame["type"] == "response" && frame["id"].as_str() == Some(&id.to_string()) {
             assert!(frame["error"].is_null(), "{method}: {}", frame["error"]);
             return frame["result"].clone();
         }

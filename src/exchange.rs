@@ -9,7 +9,7 @@ use everlog_replay::{ConnectionNo, Envelope, Json, Notice, PipelineId, Refusal};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 /// Messages that wait in the inbox of the writer; above it clients are refused (protocol §1).
@@ -44,6 +44,8 @@ pub enum Message {
         method: String,
         /// What it asks for.
         operation: Operation,
+        /// The frame held a bare NaN or infinity, and null was put in its place.
+        altered: bool,
     },
     /// A notification.
     Notification {
@@ -51,6 +53,8 @@ pub enum Message {
         method: String,
         /// What it asks for.
         operation: Operation,
+        /// See above.
+        altered: bool,
     },
     /// Something that could not even be asked: recorded, and answered where there is an id to answer to.
     Refused {
@@ -89,7 +93,7 @@ pub enum Outgoing {
         /// The events of the request, also when it is repeated.
         events: Arc<[Envelope]>,
     },
-    /// `agent/register` was accepted: what the session must know of its peer from here on. The reply follows.
+    /// `agent/register` was accepted and answered: what the session must know of its peer from here on.
     Registered {
         /// The peer takes assignments at once.
         ready: bool,
@@ -220,11 +224,6 @@ impl Outbox {
         self.0.heard_ms.load(Ordering::Acquire)
     }
 
-    /// Says whether the session wants to hear about tasks.
-    pub fn set_watches_tasks(&self, watches: bool) {
-        self.0.watches_tasks.store(watches, Ordering::Release);
-    }
-
     /// Whether the session wants to hear about tasks.
     #[must_use]
     pub fn watches_tasks(&self) -> bool {
@@ -234,29 +233,47 @@ impl Outbox {
 
 /// The open connections.
 #[derive(Debug, Default)]
-pub struct Directory(RwLock<BTreeMap<ConnectionNo, Outbox>>);
+pub struct Directory {
+    open: RwLock<BTreeMap<ConnectionNo, Outbox>>,
+    /// Sessions that want to hear about tasks: the writer asks every turn.
+    watchers: AtomicUsize,
+}
 
 impl Directory {
     /// A connection opened.
     pub fn insert(&self, connection: ConnectionNo, outbox: Outbox) {
-        self.0.write().insert(connection, outbox);
+        self.open.write().insert(connection, outbox);
     }
 
     /// A connection ended.
     pub fn remove(&self, connection: ConnectionNo) {
-        self.0.write().remove(&connection);
+        let gone = self.open.write().remove(&connection);
+        if gone.is_some_and(|outbox| outbox.watches_tasks()) {
+            self.watchers.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Says whether a session wants to hear about tasks.
+    pub fn set_watches_tasks(&self, connection: ConnectionNo, watches: bool) {
+        let Some(outbox) = self.get(connection) else { return };
+        let watched = outbox.0.watches_tasks.swap(watches, Ordering::AcqRel);
+        if watches && !watched {
+            self.watchers.fetch_add(1, Ordering::AcqRel);
+        } else if watched && !watches {
+            self.watchers.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 
     /// The way to a connection.
     #[must_use]
     pub fn get(&self, connection: ConnectionNo) -> Option<Outbox> {
-        self.0.read().get(&connection).cloned()
+        self.open.read().get(&connection).cloned()
     }
 
     /// Number of open connections.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.read().len()
+        self.open.read().len()
     }
 
     /// Whether nobody is connected.
@@ -268,12 +285,12 @@ impl Directory {
     /// Whether any session wants to hear about tasks.
     #[must_use]
     pub fn watches_tasks(&self) -> bool {
-        self.0.read().values().any(Outbox::watches_tasks)
+        self.watchers.load(Ordering::Acquire) > 0
     }
 
     /// Sends to every session that `wants` it.
     pub fn broadcast(&self, message: &Outgoing, wants: impl Fn(&Outbox) -> bool) {
-        for outbox in self.0.read().values().filter(|outbox| wants(outbox)) {
+        for outbox in self.open.read().values().filter(|outbox| wants(outbox)) {
             outbox.send([message.clone()]);
         }
     }

@@ -1,23 +1,23 @@
-//! JSON as Python writes it: bare `NaN` and `Infinity` are read as null (protocol §1), since a loss
-//! that diverged must not cost the whole result.
+//! JSON as Python writes it, read by an agent: bare `NaN` and `Infinity` are null (protocol §1), since a loss that diverged must
+//! not cost the whole result. The scan is the server's own.
+
+use std::borrow::Cow;
 
 use serde_json::{Deserializer, Error, Value};
 
-/// The words of Python's `json` that are not JSON; the longer first where one begins another.
-const NOT_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+use crate::protocol::json;
 
 /// Reads one value.
 ///
 /// # Errors
 /// If the text is not JSON even so.
 pub(crate) fn parse(text: &str) -> Result<Value, Error> {
-    // Nearly all text is JSON, and then there is nothing to replace.
-    serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_nan(text)))
+    serde_json::from_str(&cleaned(text))
 }
 
 /// Reads values that follow each other, for example one a line, up to the first mistake.
 pub(crate) fn parse_many(text: &str) -> (Vec<Value>, Option<Error>) {
-    let text = without_nan(text);
+    let text = cleaned(text);
     let mut values = Vec::new();
     for value in Deserializer::from_str(&text).into_iter() {
         match value {
@@ -28,24 +28,9 @@ pub(crate) fn parse_many(text: &str) -> (Vec<Value>, Option<Error>) {
     (values, None)
 }
 
-/// The text with the words of [`NOT_NUMBERS`] outside strings replaced by `null`.
-fn without_nan(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let (mut in_string, mut escaped) = (false, false);
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let word = NOT_NUMBERS.into_iter().find(|word| !in_string && rest.starts_with(word));
-        if let Some(word) = word {
-            clean.push_str("null");
-            rest = &rest[word.len()..];
-            continue;
-        }
-        in_string ^= next == '"' && !escaped;
-        escaped = in_string && next == '\\' && !escaped;
-        clean.push(next);
-        rest = &rest[next.len_utf8()..];
-    }
-    clean
+/// The text without what is no number; as it is where it is nested too deeply for the scan, and so for the parser.
+fn cleaned(text: &str) -> Cow<'_, str> {
+    json::clean(text).map_or(Cow::Borrowed(text), |cleaned| cleaned.text)
 }
 
 #[cfg(test)]

@@ -16,10 +16,17 @@ pub const LOST_AGENTS_MAX: usize = 1_000;
 pub const LIVE_TASKS_MAX: usize = 5_000_000;
 /// Dependencies of one task.
 pub const DEPENDENCIES_MAX: usize = 100_000;
+/// Bytes that the inputs of one task take in its assignment, each with its name and a reference in place of its result: half of
+/// the shortest frame that every client accepts, so that an assignment can always be sent.
+pub const INPUT_BYTES_MAX: usize = 512 << 10;
+/// Bytes of an input in an assignment beside its name: `"":{"$ref":"task:<id>/result"},`.
+pub const INPUT_OVERHEAD_BYTES: usize = 64;
 /// Pipelines that have not been deleted and are not yet history (an ended one without tasks counts as one task there).
 pub const PIPELINES_MAX: usize = 100_000;
 /// Distinct (capabilities, resources, strategy kind) among the tasks that have not ended: the scheduler's cost rests on it.
 pub const CLASSES_MAX: usize = 4_096;
+/// Classes that are kept although no task uses them now: enough for what comes again and again, few enough to cost little.
+pub const IDLE_CLASSES_MAX: usize = 256;
 /// Distance of a priority from 0, so that ageing bounds every wait.
 pub const PRIORITY_MAX: i32 = 1_000;
 /// Weight of one task, in thousandths: it delays a task as a priority of -1000 would, so ageing bounds that wait as well.

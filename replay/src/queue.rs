@@ -6,11 +6,12 @@
 //! of its lanes offers a task and one of its pools holds an agent that fits. So the next assignment is the first entry of one
 //! ordered set, however many tasks wait.
 
+use crate::limits::IDLE_CLASSES_MAX;
+use crate::registry::{AgentIx, PipelineIx, TaskIx};
 use crate::slab::Slab;
 use crate::spec::{Resources, Usage};
-use crate::state::{AgentIx, PipelineIx, TaskIx};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Order among ready tasks: smaller goes first. The rank does not change as time passes (ageing is built into it).
@@ -61,7 +62,7 @@ pub(crate) enum Gate {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Needs {
     /// Capabilities, sorted.
-    pub capabilities: Vec<String>,
+    pub capabilities: Arc<[String]>,
     /// Resources.
     pub demand: Resources,
     /// Whether agents that declare nothing are held to the coordinator's own limits.
@@ -138,11 +139,15 @@ pub(crate) struct Match {
 pub(crate) struct Fit {
     pub best: AgentIx,
     pub candidates: u32,
+    /// Whether the best has a higher score than every other.
+    pub by_score: bool,
 }
 
 /// The index.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
+    /// Nobody reads it now, so it keeps nothing (see [`crate::State::begin_recovery`]).
+    asleep: bool,
     classes: Slab<Class>,
     class_of: BTreeMap<Needs, ClassIx>,
     lanes: BTreeMap<(Scope, ClassIx), Lane>,
@@ -151,11 +156,18 @@ pub(crate) struct Queue {
     pool_of: BTreeMap<(Arc<[String]>, bool), u32>,
     seats: BTreeMap<AgentIx, Seat>,
     aware: BTreeSet<ClassIx>,
+    /// Classes without tasks, the longest idle first.
+    idle: VecDeque<ClassIx>,
     budget: Budget,
     runnable: BTreeSet<(Key, ClassIx)>,
 }
 
 impl Queue {
+    /// A queue that takes no notice of anything.
+    pub(crate) fn asleep() -> Self {
+        Self { asleep: true, ..Self::default() }
+    }
+
     /// The best task that an agent can start now, and the best agent for it.
     pub(crate) fn next(&self) -> Option<Match> {
         let (key, class) = self.runnable.first()?;
@@ -165,28 +177,30 @@ impl Queue {
         Some(Match { task: *task, agent: self.fit(*class)?.best })
     }
 
-    /// The agents that fit a class now: the best, and how many.
+    /// The agents that fit a class now: the best, how many, and whether another is as good.
     pub(crate) fn fit(&self, class: ClassIx) -> Option<Fit> {
         let mut best: Option<(Merit, AgentIx)> = None;
+        let mut runner_up: Option<Merit> = None;
         let mut candidates = 0;
         for free in self.free_for(class) {
             candidates += u32::try_from(free.agents.len()).unwrap_or(u32::MAX);
-            best = [best, free.agents.first().copied()].into_iter().flatten().min();
+            for entry in free.agents.iter().take(2) {
+                let (first, other) = match best {
+                    Some(first) if first < *entry => (first, Some(entry.0)),
+                    before => (*entry, before.map(|(merit, _)| merit)),
+                };
+                best = Some(first);
+                runner_up = [runner_up, other].into_iter().flatten().min();
+            }
         }
-        best.map(|(_, best)| Fit { best, candidates })
+        let (merit, best) = best?;
+        let by_score = runner_up.is_none_or(|other| other.score != merit.score);
+        Some(Fit { best, candidates, by_score })
     }
 
     /// Whether an agent fits a class now.
     fn is_fit(&self, class: ClassIx) -> bool {
         self.free_for(class).any(|free| !free.agents.is_empty())
-    }
-
-    /// Whether the best agent of a class has a higher score than every other that fits.
-    pub(crate) fn best_is_alone(&self, class: ClassIx) -> bool {
-        let mut best: Vec<Merit> =
-            self.free_for(class).flat_map(|free| free.agents.iter().take(2).map(|(merit, _)| *merit)).collect();
-        best.sort_unstable();
-        best.get(1).is_none_or(|second| second.score != best[0].score)
     }
 
     fn free_for(&self, class: ClassIx) -> impl Iterator<Item = &Free> {
@@ -205,20 +219,26 @@ impl Queue {
 
     /// Number of classes in use.
     pub(crate) fn class_count(&self) -> usize {
-        self.class_of.len()
+        self.class_of.len() - self.idle.len()
     }
 
     /// Whether a class for these needs is in use.
     pub(crate) fn has_class(&self, needs: &Needs) -> bool {
-        self.class_of.contains_key(needs)
+        self.class_of.get(needs).is_some_and(|ix| self.classes[ix.0].tasks > 0)
     }
 
     // Classes.
 
     pub(crate) fn join_class(&mut self, needs: Needs) -> ClassIx {
-        if let Some(ix) = self.class_of.get(&needs) {
+        if self.asleep {
+            return ClassIx::default();
+        }
+        if let Some(ix) = self.class_of.get(&needs).copied() {
+            if self.classes[ix.0].tasks == 0 {
+                self.idle.retain(|idle| *idle != ix);
+            }
             self.classes[ix.0].tasks += 1;
-            return *ix;
+            return ix;
         }
         let class =
             Class { needs: needs.clone(), tasks: 1, pools: BTreeSet::new(), heads: BTreeSet::new(), runnable: None };
@@ -233,11 +253,25 @@ impl Queue {
         ix
     }
 
+    /// A class whose last task has left is kept for a while: where tasks come one by one, each would otherwise make its class, and
+    /// with it the order of all agents, anew.
     pub(crate) fn leave_class(&mut self, ix: ClassIx) {
+        if self.asleep {
+            return;
+        }
         self.classes[ix.0].tasks -= 1;
         if self.classes[ix.0].tasks > 0 {
             return;
         }
+        self.idle.push_back(ix);
+        if self.idle.len() > IDLE_CLASSES_MAX
+            && let Some(oldest) = self.idle.pop_front()
+        {
+            self.drop_class(oldest);
+        }
+    }
+
+    fn drop_class(&mut self, ix: ClassIx) {
         let Some(class) = self.classes.remove(ix.0) else { return };
         debug_assert!(class.heads.is_empty(), "a class without tasks offers none");
         self.class_of.remove(&class.needs);
@@ -275,12 +309,18 @@ impl Queue {
 
     /// A task became ready.
     pub(crate) fn push(&mut self, task: TaskIx, scope: Scope, class: ClassIx, key: Key) {
+        if self.asleep {
+            return;
+        }
         self.lanes.entry((scope, class)).or_default().ready.insert((key, task));
         self.offer(scope, class);
     }
 
     /// A task is no longer ready.
     pub(crate) fn remove(&mut self, task: TaskIx, scope: Scope, class: ClassIx, key: Key) {
+        if self.asleep {
+            return;
+        }
         if let Some(lane) = self.lanes.get_mut(&(scope, class)) {
             lane.ready.remove(&(key, task));
         }
@@ -292,7 +332,7 @@ impl Queue {
 
     /// What a scope lets through from here on.
     pub(crate) fn set_gate(&mut self, scope: Scope, gate: Gate) {
-        if self.gates.insert(scope, gate) == Some(gate) {
+        if self.asleep || self.gates.insert(scope, gate) == Some(gate) {
             return;
         }
         for class in self.classes_in(scope) {
@@ -376,6 +416,9 @@ impl Queue {
 
     /// An agent came, or came back with other abilities.
     pub(crate) fn seat(&mut self, agent: AgentIx, capabilities: &Arc<[String]>, bound: bool) {
+        if self.asleep {
+            return;
+        }
         self.unseat(agent);
         let key = (Arc::clone(capabilities), bound);
         let pool = match self.pool_of.get(&key) {

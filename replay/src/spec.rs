@@ -2,6 +2,7 @@
 //! so that a later change of configuration does not change history.
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Who decides which ready task starts next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -167,7 +168,7 @@ impl RetryPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// Capabilities that the agent must have; sorted, without duplicates.
-    pub capabilities: Vec<String>,
+    pub capabilities: Arc<[String]>,
     /// Higher goes first where priorities count; at most [`crate::limits::PRIORITY_MAX`] away from 0.
     pub priority: i32,
     /// What one attempt uses while it runs.

@@ -182,7 +182,7 @@ async fn connect<'a, H: Handler>(
 fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Refused { code, .. } => !matches!(*code, code::OVERLOADED | code::INTERNAL),
-        ClientError::BadAddress { .. } | ClientError::TooLarge { .. } => true,
+        ClientError::BadAddress { .. } | ClientError::BadSetting { .. } | ClientError::TooLarge { .. } => true,
         ClientError::Unreachable { .. }
         | ClientError::Closed { .. }
         | ClientError::TimedOut { .. }

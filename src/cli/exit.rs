@@ -107,7 +107,7 @@ fn exit_of(error: &ClientError) -> Exit {
         ClientError::Unreachable { .. } | ClientError::Closed { .. } | ClientError::TimedOut { .. } => {
             Exit::Unreachable
         }
-        ClientError::BadAddress { .. } => Exit::Usage,
+        ClientError::BadAddress { .. } | ClientError::BadSetting { .. } => Exit::Usage,
         ClientError::TooLarge { .. } | ClientError::Malformed { .. } => Exit::Refused,
     }
 }

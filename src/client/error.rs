@@ -25,6 +25,16 @@ pub enum ClientError {
         /// What is wrong with it.
         cause: String,
     },
+    /// An environment variable makes no sense.
+    #[error("the environment variable {name} is `{value}`; set it to {expected}, or unset it")]
+    BadSetting {
+        /// Which.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// The coordinator said no.
     #[error("{message} (code {code})")]
     Refused {
@@ -81,7 +91,7 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } | Self::Closed { .. } | Self::TimedOut { .. } => true,
             Self::Refused { code, .. } => *code == code::OVERLOADED,
-            Self::BadAddress { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
+            Self::BadAddress { .. } | Self::BadSetting { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
         }
     }
 }

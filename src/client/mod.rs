@@ -33,7 +33,7 @@ pub const OUTBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// The largest frame a coordinator sends, in bytes, to a peer that did not ask for more (protocol §1).
 pub const INBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
 
-/// How long a request waits for its response unless told otherwise: `MCP_CLIENT_TIMEOUT`'s default.
+/// How long a request waits for its response unless `MCP_CLIENT_TIMEOUT` says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Frames that may wait for the writer; a sender beyond that waits, which is the back-pressure.
@@ -56,6 +56,22 @@ pub struct ClientOptions {
 impl Default for ClientOptions {
     fn default() -> Self {
         Self { request_timeout: REQUEST_TIMEOUT, inbound_frame_bytes_max: INBOUND_FRAME_BYTES_MAX }
+    }
+}
+
+impl ClientOptions {
+    /// The options that the environment asks for: `MCP_CLIENT_TIMEOUT` in seconds (protocol §6).
+    ///
+    /// # Errors
+    /// When the variable is not a number of seconds.
+    pub fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Self, ClientError> {
+        const NAME: &str = "MCP_CLIENT_TIMEOUT";
+        let Some(value) = env(NAME) else { return Ok(Self::default()) };
+        let seconds = value.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
+        match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+            Some(request_timeout) => Ok(Self { request_timeout, ..Self::default() }),
+            None => Err(ClientError::BadSetting { name: NAME, value, expected: "a number of seconds above 0" }),
+        }
     }
 }
 
@@ -103,12 +119,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `url`, for example `ws://localhost:8700`, with the default options.
+    /// Connects to `url`, for example `ws://localhost:8700`, with the options of the environment.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] if there is no coordinator, or the address cannot be one.
     pub async fn connect(url: &str) -> Result<(Self, Notifications), ClientError> {
-        Self::connect_with(url, &ClientOptions::default()).await
+        Self::connect_with(url, &ClientOptions::from_env(|name| std::env::var(name).ok())?).await
     }
 
     /// Connects to `url` as `options` say.

@@ -6,10 +6,14 @@ use everlog_replay::state::Presence;
 use everlog_replay::{AgentId, ConnectionNo, State};
 use std::collections::BTreeMap;
 
+/// Between two looks over all agents, in milliseconds: their cost does not grow with the number of turns.
+const LOOK_EVERY_MS: i64 = 200;
+
 /// The agents that are not lost.
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
     agents: BTreeMap<AgentId, Sign>,
+    looked_ms: i64,
 }
 
 /// Where the newest sign of life of an agent is found.
@@ -25,7 +29,8 @@ impl Liveness {
     /// The agents of a recovered state, as if all had been heard just now.
     pub(super) fn of(state: &State, mono_ms: i64) -> Self {
         let known = state.agents.iter().filter(|(_, agent)| agent.presence != Presence::Lost);
-        Self { agents: known.map(|(_, agent)| (agent.id.clone(), Sign::Gone(mono_ms))).collect() }
+        let agents = known.map(|(_, agent)| (agent.id.clone(), Sign::Gone(mono_ms))).collect();
+        Self { agents, looked_ms: mono_ms }
     }
 
     pub(super) fn registered(&mut self, agent: AgentId, connection: ConnectionNo) {
@@ -47,6 +52,10 @@ impl Liveness {
     /// The agents that were silent for the term of a lease, with the length of their silence in milliseconds. They are lost, and
     /// are not named again before they register anew.
     pub(super) fn silent(&mut self, state: &State, directory: &Directory, mono_ms: i64) -> Vec<(AgentId, u64)> {
+        if mono_ms < self.looked_ms + LOOK_EVERY_MS {
+            return Vec::new();
+        }
+        self.looked_ms = mono_ms;
         let lease_ms = i64::try_from(state.settings.lease_ms).unwrap_or(i64::MAX);
         let mut silent = Vec::new();
         self.agents.retain(|agent, sign| {

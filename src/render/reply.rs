@@ -6,11 +6,11 @@ use everlog_replay::state::Counts;
 use everlog_replay::{Envelope, Event, PipelineId, Refusal, TaskStatus};
 use serde_json::{Map, Value, json};
 
-/// The `result` of a request whose events these are.
+/// The `result` of a request whose events these are, in at most `frame_bytes_max` bytes.
 #[must_use]
-pub fn reply(reply: Reply, events: &[Envelope]) -> String {
+pub fn reply(reply: Reply, events: &[Envelope], frame_bytes_max: usize) -> String {
     let result = match reply {
-        Reply::PipelineCreated => pipeline_created(events),
+        Reply::PipelineCreated => pipeline_created(events).map(|result| with_tasks(result, events, frame_bytes_max)),
         Reply::PipelineStarted => {
             let at = events.first().map(|first| first.at.to_string());
             pipeline(events, "started").map(|result| with(result, "started_at", json!(at)))
@@ -20,7 +20,7 @@ pub fn reply(reply: Reply, events: &[Envelope]) -> String {
         Reply::PipelineResumed => pipeline(events, "resumed"),
         Reply::PipelineDeleted => pipeline(events, "deleted"),
         Reply::TaskCreated => task_created(events),
-        Reply::TasksCreated => Some(json!({ "task_ids": task_ids(events), "status": "created" })),
+        Reply::TasksCreated => Some(with_tasks(json!({ "status": "created" }), events, frame_bytes_max)),
         Reply::TaskAssigned => task_assigned(events),
         Reply::TaskCancelled => task_cancelled(events),
         Reply::AgentRegistered => agent_registered(events),
@@ -60,6 +60,23 @@ fn with(mut result: Value, name: &str, value: Value) -> Value {
     result
 }
 
+/// Bytes of one task's id in a list.
+const TASK_ID_BYTES: usize = 39;
+/// Bytes of a reply to a creation that are not the list of tasks: a name of the longest, escaped, and the fixed text.
+const CREATION_BYTES: usize = 8_192;
+
+/// Adds the ids of the created tasks: all of them where they fit; `task/list` has the rest.
+fn with_tasks(mut result: Value, events: &[Envelope], frame_bytes_max: usize) -> Value {
+    let mut ids = task_ids(events);
+    let room = frame_bytes_max.saturating_sub(CREATION_BYTES) / TASK_ID_BYTES;
+    let total = ids.len();
+    ids.truncate(room);
+    if ids.len() < total {
+        result["task_ids_omitted"] = json!(total - ids.len());
+    }
+    with(result, "task_ids", json!(ids))
+}
+
 fn task_ids(events: &[Envelope]) -> Vec<String> {
     let created = |envelope: &Envelope| {
         if let Event::TaskCreated(e) = &envelope.event { Some(e.task.to_string()) } else { None }
@@ -87,7 +104,6 @@ fn pipeline_created(events: &[Envelope]) -> Option<Value> {
         "name": e.name,
         "status": "created",
         "created_at": created.at.to_string(),
-        "task_ids": task_ids(events),
     }))
 }
 

@@ -253,7 +253,7 @@ where
     fn render(&mut self, message: Outgoing) {
         match message {
             Outgoing::Reply { id, reply, events } => {
-                let result = render::reply(reply, &events);
+                let result = render::reply(reply, &events, self.frame_bytes_max - ENVELOPE_BYTES_MAX);
                 self.answer(&id, &result, "the request was carried out, but its answer");
                 self.turns.answered();
             }
@@ -316,7 +316,7 @@ where
         if let Err(refusal) = self.audience.change(request) {
             return self.refuse(id, &refusal);
         }
-        self.outbox.set_watches_tasks(self.audience.watches_tasks());
+        self.shared.directory.set_watches_tasks(self.connection, self.audience.watches_tasks());
         let mut result = r#"{"topics":["#.to_owned();
         for (n, topic) in self.audience.in_force().enumerate() {
             if n > 0 {

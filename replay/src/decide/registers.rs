@@ -11,6 +11,7 @@ use crate::spec::Strategy;
 use crate::state::{Pipeline, Task};
 use crate::status::{PipelineStatus, TaskStatus};
 use crate::text::{Json, Payload};
+use std::sync::Arc;
 
 pub(super) fn observations(observed: &[Observation]) -> Vec<Event> {
     let event = |o: &Observation| event::OperationsObserved {
@@ -134,7 +135,7 @@ impl Decision<'_> {
                 return Err(Refusal::TaskNotReady { task: task.id, why: why.to_owned() });
             }
         };
-        let spec = (*task.spec).clone();
+        let spec = Arc::clone(&task.spec);
         let aware = run.is_some_and(|run| run.options.strategy == Strategy::ResourceAware);
         self.check_room(std::iter::once(new_task), std::slice::from_ref(&spec), aware)?;
         let created = event::TaskCreated {
@@ -161,6 +162,8 @@ impl Decision<'_> {
                 "{MODELS_MAX} models are known, the limit MODELS_MAX; report under one of their names"
             )));
         }
-        Ok(vec![event::ModelReported { model: model.to_owned(), figures: *figures, extra: extra.clone() }.into()])
+        Ok(vec![
+            event::ModelReported { model: model.to_owned(), figures: Box::new(*figures), extra: extra.clone() }.into(),
+        ])
     }
 }

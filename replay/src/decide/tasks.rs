@@ -17,12 +17,14 @@ use crate::state::{Presence, Task};
 use crate::status::{PipelineStatus, TaskStatus};
 use crate::text::Json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How an agent says that an attempt ended.
 pub(super) struct Outcome<'a> {
     pub success: bool,
     pub result: &'a Json,
     pub error: Option<&'a str>,
+    pub output: Option<&'a Json>,
 }
 
 impl Decision<'_> {
@@ -38,10 +40,11 @@ impl Decision<'_> {
         }
         let fellows = joined.into_iter().flat_map(|pipeline| &pipeline.tasks).map(|ix| &self.state.tasks[*ix]);
         let named = fellows.map(|task| (&*task.name, task.id));
-        let exists = |id: TaskId| {
-            self.state.task(id).is_ok_and(|task| self.state.pipeline_of(task).map(|known| known.id) == pipeline)
+        let name_of = |id: TaskId| {
+            let task = self.state.task(id).ok()?;
+            (self.state.pipeline_of(task).map(|known| known.id) == pipeline).then_some(&*task.name)
         };
-        let edges = graph::resolve(tasks, named, exists)?;
+        let edges = graph::resolve(tasks, named, name_of)?;
         self.check_upstream(tasks, &edges)?;
         let mut events = Vec::with_capacity(tasks.len());
         self.task_events(joined.map(|pipeline| (pipeline.id, &pipeline.options)), tasks, &edges, &mut events)?;
@@ -80,7 +83,7 @@ impl Decision<'_> {
             if !ids.insert(task.task) {
                 return Err(task_exists(task.task));
             }
-            specs.push(self.spec(&task.name, &task.wish, options)?);
+            specs.push(Arc::new(self.spec(&task.name, &task.wish, options)?));
         }
         let aware = options.is_some_and(|options| options.strategy == Strategy::ResourceAware);
         self.check_room(ids.iter().copied(), &specs, aware)?;
@@ -91,7 +94,7 @@ impl Decision<'_> {
                     task: task.task,
                     pipeline: pipeline.map(|(id, _)| id),
                     name: task.name.clone(),
-                    spec: specs[n].clone(),
+                    spec: Arc::clone(&specs[n]),
                     depends_on: edges[n].clone(),
                     config: task.config.clone(),
                     retry_of: None,
@@ -138,7 +141,7 @@ impl Decision<'_> {
         let default_timeout = options.map_or(settings.timeout_ms, |options| options.timeout_ms);
         let default_on_failure = options.map_or(OnFailure::SkipDownstream, |options| options.on_failure);
         Ok(TaskSpec {
-            capabilities,
+            capabilities: capabilities.into(),
             priority: wish.priority,
             demand: wish.demand,
             weight_milli,
@@ -153,7 +156,7 @@ impl Decision<'_> {
     pub(super) fn check_room(
         &self,
         mut ids: impl Iterator<Item = TaskId>,
-        specs: &[TaskSpec],
+        specs: &[Arc<TaskSpec>],
         aware: bool,
     ) -> Result<(), Refusal> {
         let live = self.state.counts.live() as usize;
@@ -168,7 +171,7 @@ impl Decision<'_> {
         self.check_classes(specs, aware)
     }
 
-    fn check_classes(&self, specs: &[TaskSpec], aware: bool) -> Result<(), Refusal> {
+    fn check_classes(&self, specs: &[Arc<TaskSpec>], aware: bool) -> Result<(), Refusal> {
         let mut new = BTreeSet::new();
         let mut newest: Option<&TaskSpec> = None;
         for spec in specs {
@@ -177,7 +180,7 @@ impl Decision<'_> {
                 continue;
             }
             newest = Some(spec);
-            let needs = Needs { capabilities: spec.capabilities.clone(), demand: spec.demand, aware };
+            let needs = Needs { capabilities: Arc::clone(&spec.capabilities), demand: spec.demand, aware };
             if !self.state.queue.has_class(&needs) {
                 new.insert(needs);
             }
@@ -206,7 +209,12 @@ impl Decision<'_> {
         }
         let fit = self.state.queue.fit(task.class);
         let candidates = fit.map_or(1, |fit| fit.candidates.max(1));
-        let choice = if requested { Choice::Requested } else { self.choice(task, candidates) };
+        let choice = match fit {
+            _ if requested => Choice::Requested,
+            Some(fit) if candidates > 1 && fit.by_score => Choice::HighestScore,
+            Some(_) if candidates > 1 => Choice::LeastLoaded,
+            Some(_) | None => Choice::OnlyCandidate,
+        };
         let pipeline = self.state.pipeline_of(task);
         Ok(vec![
             event::TaskAssigned {
@@ -222,13 +230,6 @@ impl Decision<'_> {
             }
             .into(),
         ])
-    }
-
-    fn choice(&self, task: &Task, candidates: u32) -> Choice {
-        if candidates == 1 {
-            return Choice::OnlyCandidate;
-        }
-        if self.state.queue.best_is_alone(task.class) { Choice::HighestScore } else { Choice::LeastLoaded }
     }
 
     /// What a client asks for by hand obeys the same limits as what the scheduler does, but for the order.
@@ -310,7 +311,10 @@ impl Decision<'_> {
         let mut events = Vec::with_capacity(2);
         if outcome.success {
             let result = outcome.result.clone();
-            events.push(event::TaskCompleted { task: id, attempt: task.attempt, result }.into());
+            events.push(
+                event::TaskCompleted { task: id, attempt: task.attempt, result, output: outcome.output.cloned() }
+                    .into(),
+            );
         } else {
             let message = outcome.error.unwrap_or("the agent reported a failure without a message").to_owned();
             let failure = Failure { kind: FailureKind::Reported, message, result: outcome.result.clone() };

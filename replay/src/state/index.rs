@@ -3,21 +3,38 @@
 use super::{PipelineIx, State, TaskIx};
 use crate::ids::Timestamp;
 use crate::limits::{ADAPTIVE_READY_HIGH, ADAPTIVE_READY_LOW, AGEING_US};
-use crate::queue::{Gate, Key, Merit, Needs, Scope};
+use crate::queue::{Gate, Key, Merit, Needs, Queue, Scope};
 use crate::spec::{Resources, Strategy};
 use crate::state::{AgentIx, Pipeline, Presence, Task};
 use crate::status::PipelineStatus;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// Width of the steps in which the score orders agents, in millionths: less is noise of durations.
 const SCORE_STEP_PPM: u32 = 50_000;
 
 impl State {
+    /// Puts the scheduler's index aside while a long stretch of the log is folded: nobody asks it meanwhile, and keeping it in step
+    /// would be a third of the work. Until [`State::end_recovery`] nothing may be decided or planned.
+    pub fn begin_recovery(&mut self) {
+        self.queue = Queue::asleep();
+    }
+
+    /// Builds the scheduler's index from the facts.
+    pub fn end_recovery(&mut self) {
+        self.rebuild_index();
+    }
+
     /// Builds everything derived from the facts.
     pub(crate) fn rebuild(&mut self) {
         self.pipelines.rebuild();
         self.tasks.rebuild();
         self.agents.rebuild();
+        self.rebuild_index();
+    }
+
+    fn rebuild_index(&mut self) {
+        self.queue = Queue::default();
         self.refresh_limits();
         let agents: Vec<AgentIx> = self.agents.iter().map(|(ix, _)| ix).collect();
         for ix in agents {
@@ -55,7 +72,7 @@ impl State {
     pub(crate) fn needs(&self, task: &Task) -> Needs {
         let strategy = self.pipeline_of(task).map(|pipeline| pipeline.options.strategy);
         Needs {
-            capabilities: task.spec.capabilities.clone(),
+            capabilities: Arc::clone(&task.spec.capabilities),
             demand: task.spec.demand,
             aware: strategy == Some(Strategy::ResourceAware),
         }
@@ -184,6 +201,9 @@ impl State {
 
     /// Gives every ready task of a pipeline its place under the new mode.
     pub(crate) fn change_mode(&mut self, ix: PipelineIx, mode: Strategy) {
+        if self.pipelines[ix].mode == mode {
+            return;
+        }
         let ready = self.queue.ready_in(Scope::from(Some(ix)));
         for task in &ready {
             self.leave_lane(*task);

@@ -34,7 +34,8 @@ enum Work {
 pub(super) struct Pipeline {
     pub(super) id: String,
     pub(super) name: String,
-    paused: bool,
+    /// The method that sets it going again; `None` while it runs.
+    wants: Option<&'static str>,
 }
 
 impl Job {
@@ -68,8 +69,10 @@ impl Job {
         let pipelines = match self.work {
             Work::New(submission) => vec![start(client, submission).await?],
             Work::Unfinished(pipelines) => {
-                for pipeline in pipelines.iter().filter(|pipeline| pipeline.paused) {
-                    client.request("pipeline/resume", json!({"pipeline_id": pipeline.id})).await?;
+                for pipeline in &pipelines {
+                    if let Some(method) = pipeline.wants {
+                        client.request(method, json!({"pipeline_id": pipeline.id})).await?;
+                    }
                 }
                 pipelines
             }
@@ -95,7 +98,7 @@ async fn start(client: &Client, submission: Submission) -> Result<Pipeline, Trou
     let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
     client.request("pipeline/start", json!({"pipeline_id": id})).await?;
     eprintln!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(&name));
-    Ok(Pipeline { id, name, paused: false })
+    Ok(Pipeline { id, name, wants: None })
 }
 
 /// A pipeline that the coordinator finds faulty, for example a circle of dependencies, is a faulty file.
@@ -106,10 +109,12 @@ fn faulty_file(error: ClientError) -> Trouble {
     error.into()
 }
 
-/// Every pipeline that was started and has not ended.
+/// Every pipeline that has not ended, with what sets it going: an idle one was cut off between its creation and its start.
 async fn unfinished(client: &Client) -> Result<Vec<Pipeline>, ClientError> {
     let mut found = Vec::new();
-    for status in ["starting", "running", "paused", "stopping"] {
+    let going =
+        [("idle", Some("pipeline/start")), ("running", None), ("paused", Some("pipeline/resume")), ("stopping", None)];
+    for (status, wants) in going {
         let mut offset = 0;
         loop {
             let params = json!({"status": status, "limit": PAGE, "offset": offset});
@@ -119,15 +124,15 @@ async fn unfinished(client: &Client) -> Result<Vec<Pipeline>, ClientError> {
                 break;
             }
             offset += page.len();
-            found.extend(page.iter().map(|info| pipeline(info, status == "paused")));
+            found.extend(page.iter().map(|info| pipeline(info, wants)));
         }
     }
     Ok(found)
 }
 
-fn pipeline(info: &Value, paused: bool) -> Pipeline {
+fn pipeline(info: &Value, wants: Option<&'static str>) -> Pipeline {
     let text = |field: &str| info[field].as_str().unwrap_or_default().to_owned();
-    Pipeline { id: text("id"), name: text("name"), paused }
+    Pipeline { id: text("id"), name: text("name"), wants }
 }
 
 /// What the unfinished tasks of a pipeline require.

@@ -102,7 +102,7 @@ async fn work(
 ) -> Result<Ended, Trouble> {
     let (client, mut notifications) = Client::connect(url).await?;
     let Some(mut job) = Job::find(&client, submission).await? else {
-        eprintln!("nothing to resume in {}: every pipeline that was started has ended", args.data.display());
+        eprintln!("nothing to resume in {}: every pipeline has ended", args.data.display());
         return Ok(Ended::AllWell);
     };
     let leave = CancelToken::new();

@@ -251,7 +251,7 @@ async fn a_failed_task_fails_the_run_and_the_agent_can_do_what_the_file_requires
 
 #[tokio::test]
 async fn resuming_goes_on_with_what_is_unfinished() {
-    for status in ["running", "paused"] {
+    for status in ["idle", "running", "paused"] {
         let (_directory, path) =
             file("name: d\ntasks:\n- {name: a, command: [echo, '1'], required_capabilities: [x]}\n");
         let submission = pipeline_file::load(&path).expect("a good file");
