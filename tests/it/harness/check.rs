@@ -64,11 +64,14 @@ fn times(object: &Map<String, Value>, text: &str) {
     for (key, value) in object {
         let named = key == "timestamp" || key == "last_active" || key.ends_with("_at");
         assert!(!named || value.is_null() || is_time(value), "{key}: {text}");
-        match value {
-            Value::Object(inner) if !CLIENTS_OWN.contains(&key.as_str()) => times(inner, text),
-            Value::Array(items) => items.iter().filter_map(Value::as_object).for_each(|item| times(item, text)),
-            _ => {}
+        if CLIENTS_OWN.contains(&key.as_str()) {
+            continue;
         }
+        if let Some(inner) = value.as_object() {
+            times(inner, text);
+        }
+        let items = value.as_array().into_iter().flatten();
+        items.filter_map(Value::as_object).for_each(|item| times(item, text));
     }
 }
 
