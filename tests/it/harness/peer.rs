@@ -39,6 +39,11 @@ impl Frame {
         &self.0["timestamp"]
     }
 
+    /// Whether it is sent every so often, whatever happens.
+    pub(crate) fn comes_by_the_clock(&self) -> bool {
+        self.method().starts_with("monitoring/") || self.method() == "server/heartbeat"
+    }
+
     fn is_response(&self) -> bool {
         self.0["type"] == "response"
     }
@@ -259,11 +264,11 @@ impl Peer {
         }
     }
 
-    /// Everything that was sent before the answer to a question asked now.
+    /// Everything that was sent before the answer to a question asked now, but for what comes by the clock.
     #[track_caller]
     pub(crate) fn drain(&mut self) -> Vec<Frame> {
         self.request("memory/get", json!({"key": "a marker"}));
-        self.waiting.drain(..).collect()
+        self.waiting.drain(..).filter(|frame| !frame.comes_by_the_clock()).collect()
     }
 
     /// The methods of [`Peer::drain`].

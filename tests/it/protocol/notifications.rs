@@ -134,26 +134,49 @@ fn a_worker_that_does_not_speak_gets_eight_others_at_most() {
         let id = task(host, "t", json!({}));
         let (given, others) = agent.peer.until("task/assigned");
         assert_eq!(given.params()["task_id"], json!(id));
-        (crate::harness::Assignment::of(&given), others.len())
+        let steps = others.iter().filter(|frame| !frame.comes_by_the_clock()).count();
+        (crate::harness::Assignment::of(&given), steps, others.len())
     };
-    let (first, heard) = hears(&mut host, &mut agent);
-    assert_eq!(heard, 20, "it does not work yet");
-    let (second, heard) = hears(&mut host, &mut agent);
-    assert_eq!(heard, 8);
-    let (third, heard) = hears(&mut host, &mut agent);
-    assert_eq!(heard, 0, "it has not spoken since");
+    let (first, steps, _) = hears(&mut host, &mut agent);
+    assert_eq!(steps, 20, "it does not work yet");
+    let (second, _, others) = hears(&mut host, &mut agent);
+    assert_eq!(others, 8);
+    let (third, _, others) = hears(&mut host, &mut agent);
+    assert_eq!(others, 0, "it has not spoken since");
     agent.sync();
-    let (fourth, heard) = hears(&mut host, &mut agent);
-    assert_eq!(heard, 8);
+    let (fourth, _, others) = hears(&mut host, &mut agent);
+    assert_eq!(others, 8);
     for given in [first, second, third, fourth] {
         agent.complete(&given, json!(1));
     }
     agent.peer.drain();
-    let (_, heard) = hears(&mut host, &mut agent);
-    assert_eq!(heard, 20, "it works no longer");
+    let (_, steps, _) = hears(&mut host, &mut agent);
+    assert_eq!(steps, 20, "it works no longer");
     agent.peer.request("subscribe", json!({"topics": ["pipeline/*"]}));
-    let (_, heard) = hears(&mut host, &mut agent);
-    assert_eq!(heard, 20, "it has asked for them");
+    let (_, steps, _) = hears(&mut host, &mut agent);
+    assert_eq!(steps, 20, "it has asked for them");
+}
+
+#[test]
+fn figures_of_the_machine_are_broadcast() {
+    let server = Server::configured("monitoring:\n  system_interval: 1\n");
+    let told = server.peer().next_notification("monitoring/system_metrics");
+    let params = told.params();
+    for name in [
+        "cpu_percent",
+        "memory_percent",
+        "memory_used_mb",
+        "memory_available_mb",
+        "disk_usage_percent",
+        "process_count",
+    ] {
+        assert!(params[name].as_f64().is_some_and(|number| number >= 0.0), "{name}: {params}");
+    }
+    for name in ["network_sent_mb", "network_recv_mb"] {
+        assert!(params[name].is_null() || params[name].is_number(), "{name}: {params}");
+    }
+    assert_eq!(params["load_average"].as_array().map(Vec::len), Some(3), "{params}");
+    assert!(params["timestamp"].is_string(), "{params}");
 }
 
 #[test]
