@@ -1,6 +1,7 @@
 //! The core alone, on one thread: commands a second (decide, apply, plan), recovery (decode, apply), encode and decode.
 //!
 //! `cargo bench --bench core`
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to say")]
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use everlog_replay::spec::{Declared, PipelineWish, Settings, Strategy, TaskWish};
@@ -83,7 +84,7 @@ impl Core {
     fn turn(&mut self, actor: Actor, command: &Command) -> u64 {
         self.now = Timestamp(self.now.0 + 1);
         let request = actor.connection().map(|_| RequestKey { id: self.id().to_string(), body: [7; 16] });
-        self.give(&Stamp { at: self.now, actor, cause: 0, request }, command);
+        self.give(&Stamp { at: self.now, actor, cause: 0, request, altered: false }, command);
         let mut commands = 1;
         loop {
             let wanted = plan(&self.state, self.now);
@@ -92,7 +93,13 @@ impl Core {
             }
             for command in wanted {
                 commands += 1;
-                let stamp = Stamp { at: self.now, actor: Actor::Scheduler, cause: self.state.seq, request: None };
+                let stamp = Stamp {
+                    at: self.now,
+                    actor: Actor::Scheduler,
+                    cause: self.state.seq,
+                    request: None,
+                    altered: false,
+                };
                 self.give(&stamp, &command);
             }
         }
@@ -125,7 +132,15 @@ impl Core {
             let agent = &self.state.agents[lease.agent];
             let (agent, connection) = (agent.id.clone(), agent.connection);
             let result = Json::from(r#"{"accuracy":0.9666}"#);
-            let complete = Command::CompleteTask { task, agent, attempt: Some(1), success: true, result, error: None };
+            let complete = Command::CompleteTask {
+                task,
+                agent,
+                attempt: Some(1),
+                success: true,
+                result,
+                error: None,
+                output: None,
+            };
             commands += self.turn(Actor::Connection(connection), &complete);
         }
         commands

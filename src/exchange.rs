@@ -44,6 +44,8 @@ pub enum Message {
         method: String,
         /// What it asks for.
         operation: Operation,
+        /// The frame held a bare NaN or infinity, and null was put in its place.
+        altered: bool,
     },
     /// A notification.
     Notification {
@@ -51,6 +53,8 @@ pub enum Message {
         method: String,
         /// What it asks for.
         operation: Operation,
+        /// See above.
+        altered: bool,
     },
     /// Something that could not even be asked: recorded, and answered where there is an id to answer to.
     Refused {

@@ -1,7 +1,7 @@
 //! Faults of the coordinator: what ends the process. What the domain refuses is a `Refusal` and told to the client instead.
 
-use crate::coordinator::Bug;
-use everlog_replay::Seq;
+use everlog_replay::codec::DecodeError;
+use everlog_replay::{Illegal, Seq};
 use everlog_storage::Fault;
 
 /// Why the coordinator can not go on, or not start.
@@ -24,4 +24,18 @@ pub enum Failure {
     /// A thread of the coordinator is gone.
     #[error("a thread of the coordinator ended without a word; restart to recover what is durable, and report it")]
     Thread,
+}
+
+/// A contradiction inside the coordinator: the turn is not written, the process ends, a restart replays what is durable.
+#[derive(Debug, thiserror::Error)]
+pub enum Bug {
+    /// A decided event does not apply.
+    #[error("a decided event does not apply ({0}); this is a bug: restart, and report it with the log")]
+    Illegal(#[from] Illegal),
+    /// A decided event can not be written.
+    #[error("a decided event can not be encoded ({0}); this is a bug: restart, and report it with the log")]
+    Codec(#[from] DecodeError),
+    /// The scheduler asks for something that it is refused or that changes nothing.
+    #[error("the scheduler does not come to rest ({0}); this is a bug: restart, and report it with the log")]
+    Restless(String),
 }

@@ -3,11 +3,12 @@
 //! The state forgets what ended long ago; its events stay in the log, and they tell the same story. Statuses move through the
 //! same tables as in the state.
 
+use crate::counts::Counts;
 use crate::envelope::Envelope;
 use crate::event::{AfterFailure, Event};
 use crate::ids::{PipelineId, TaskId, Timestamp};
 use crate::record::{ErrorInfo, PipelineFigures, PipelineInfo, Shown, TaskInfo};
-use crate::state::{Counts, TaskErrorKind};
+use crate::state::TaskErrorKind;
 use crate::status::{TaskStatus, TaskStep, next_task_status};
 use crate::text::Payload;
 use std::collections::BTreeMap;

@@ -44,6 +44,7 @@ pub(crate) struct Header {
     cause: Seq,
     run_seq: u64,
     request: Option<RequestKey>,
+    altered: bool,
 }
 
 /// No length inside a record can be larger than `limit`: what keeps a damaged one from asking for memory.
@@ -78,6 +79,7 @@ pub fn encode(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), DecodeError>
         cause: envelope.cause,
         run_seq: envelope.run_seq,
         request: envelope.request.clone(),
+        altered: envelope.altered,
     };
     out.extend_from_slice(&envelope.event.kind().to_le_bytes());
     out.push(envelope.event.schema());
@@ -95,8 +97,8 @@ pub fn encode(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), DecodeError>
 pub fn decode(record: &[u8]) -> Result<Envelope, DecodeError> {
     let (kind, schema, rest) = split_kind(record)?;
     let (header, event) = Event::read_body(kind, schema, rest)?;
-    let Header { seq, at, actor, cause, run_seq, request } = header;
-    Ok(Envelope { seq, at, actor, cause, run_seq, request, event })
+    let Header { seq, at, actor, cause, run_seq, request, altered } = header;
+    Ok(Envelope { seq, at, actor, cause, run_seq, request, altered, event })
 }
 
 fn split_kind(record: &[u8]) -> Result<(u16, u8, &[u8]), DecodeError> {
@@ -125,6 +127,8 @@ pub struct RawRecord<'a> {
     pub run_seq: u64,
     /// See [`Envelope::request`].
     pub request: Option<RequestKey>,
+    /// See [`Envelope::altered`].
+    pub altered: bool,
     /// The body of the event.
     pub body: &'a [u8],
 }
@@ -137,8 +141,8 @@ pub fn split(record: &[u8]) -> Result<RawRecord<'_>, DecodeError> {
     let (kind, schema, mut body) = split_kind(record)?;
     let options = options(record.len() as u64).allow_trailing_bytes();
     let header: Header = options.deserialize_from(&mut body).map_err(|error| damaged(record, &error.to_string()))?;
-    let Header { seq, at, actor, cause, run_seq, request } = header;
-    Ok(RawRecord { kind, schema, seq, at, actor, cause, run_seq, request, body })
+    let Header { seq, at, actor, cause, run_seq, request, altered } = header;
+    Ok(RawRecord { kind, schema, seq, at, actor, cause, run_seq, request, altered, body })
 }
 
 /// The kind of a record, without reading the rest.

@@ -164,6 +164,8 @@ pub enum Command {
         result: Json,
         /// The error, where it failed.
         error: Option<String>,
+        /// What else it said, for the record.
+        output: Option<Json>,
     },
     /// `task/cancel`.
     CancelTask {

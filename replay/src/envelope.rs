@@ -46,6 +46,8 @@ pub struct Stamp {
     pub cause: Seq,
     /// The request, where a repeated one must find its answer.
     pub request: Option<RequestKey>,
+    /// The client's frame held what is not JSON (a bare NaN or infinity), and null was put in its place.
+    pub altered: bool,
 }
 
 /// An event as it stands in the log: the leaf of the later Merkle tree (see [`crate::leaf`]).
@@ -63,6 +65,8 @@ pub struct Envelope {
     pub run_seq: u64,
     /// The request that was answered with the events from here on; on the first event of a command only.
     pub request: Option<RequestKey>,
+    /// The client's frame held what is not JSON (a bare NaN or infinity), and null stands in its place.
+    pub altered: bool,
     /// What happened.
     pub event: Event,
 }

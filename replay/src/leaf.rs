@@ -19,6 +19,7 @@
 //!     length    u32       of the id in bytes
 //!     id        bytes     UTF-8
 //!     body      16 bytes
+//!   altered     u8      0 or 1
 //!   previous    32 bytes  the leaf of the same run's previous event; zeros for the first, and for an event of no run
 //!   commitment  32 bytes
 //! ```
@@ -87,6 +88,7 @@ pub fn canonical(record: &RawRecord<'_>, previous: &Hash, commitment: &Hash) -> 
             out.extend_from_slice(&request.body);
         }
     }
+    out.push(u8::from(record.altered));
     out.extend_from_slice(previous);
     out.extend_from_slice(commitment);
     out
@@ -189,7 +191,8 @@ mod tests {
         let request = Some(RequestKey { id: "r1".to_owned(), body: [9; 16] });
         let (at, actor) = (Timestamp(1_000_000), Actor::Connection(3));
         let mut out = Vec::new();
-        codec::encode(&Envelope { seq, at, actor, cause: 1, run_seq, request, event }, &mut out).expect("it is short");
+        codec::encode(&Envelope { seq, at, actor, cause: 1, run_seq, request, altered: true, event }, &mut out)
+            .expect("it is short");
         out
     }
 
@@ -202,7 +205,7 @@ mod tests {
     /// body = b"\x01k\x011"                        # two strings: length, bytes
     /// commitment = sha(salt + body)
     /// envelope = (struct.pack("<HBQqBQQQ", 80, 1, 7, 1_000_000, 2, 3, 1, 0)
-    ///             + b"\x01" + struct.pack("<I", 2) + b"r1" + b"\x09" * 16 + bytes(32) + commitment)
+    ///             + b"\x01" + struct.pack("<I", 2) + b"r1" + b"\x09" * 16 + b"\x01" + bytes(32) + commitment)
     /// print(salt.hex(), commitment.hex(), sha(b"\x00" + envelope).hex(), sep="\n")
     /// ```
     #[test]
@@ -215,7 +218,7 @@ mod tests {
         let commitment = commitment(&salt, raw.body);
         assert_eq!(hex(&commitment), "6428be3a04805b1eaeb255f9d4bb0e01e5b06613ffd3433bd60ec4ad5f5b00b8");
         let leaf = leaf(&canonical(&raw, &NO_PREVIOUS, &commitment));
-        assert_eq!(hex(&leaf), "5e852ace1027a6003798bac084ee0bd4387d574f60a7a37fbd2aa31035bee283");
+        assert_eq!(hex(&leaf), "f31a5facc96d577ec19924eee74b681505cf21ee88b6e1b010d205c97438aad9");
         assert_eq!(RunChain::new(KEY).next(&record).expect("it stands alone"), leaf);
     }
 

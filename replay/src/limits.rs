@@ -16,6 +16,11 @@ pub const LOST_AGENTS_MAX: usize = 1_000;
 pub const LIVE_TASKS_MAX: usize = 5_000_000;
 /// Dependencies of one task.
 pub const DEPENDENCIES_MAX: usize = 100_000;
+/// Bytes that the inputs of one task take in its assignment, each with its name and a reference in place of its result: half of
+/// the shortest frame that every client accepts, so that an assignment can always be sent.
+pub const INPUT_BYTES_MAX: usize = 512 << 10;
+/// Bytes of an input in an assignment beside its name: `"":{"$ref":"task:<id>/result"},`.
+pub const INPUT_OVERHEAD_BYTES: usize = 64;
 /// Pipelines that have not been deleted and are not yet history (an ended one without tasks counts as one task there).
 pub const PIPELINES_MAX: usize = 100_000;
 /// Distinct (capabilities, resources, strategy kind) among the tasks that have not ended: the scheduler's cost rests on it.

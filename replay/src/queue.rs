@@ -7,9 +7,9 @@
 //! ordered set, however many tasks wait.
 
 use crate::limits::IDLE_CLASSES_MAX;
+use crate::registry::{AgentIx, PipelineIx, TaskIx};
 use crate::slab::Slab;
 use crate::spec::{Resources, Usage};
-use crate::state::{AgentIx, PipelineIx, TaskIx};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -139,6 +139,8 @@ pub(crate) struct Match {
 pub(crate) struct Fit {
     pub best: AgentIx,
     pub candidates: u32,
+    /// Whether the best has a higher score than every other.
+    pub by_score: bool,
 }
 
 /// The index.
@@ -168,28 +170,30 @@ impl Queue {
         Some(Match { task: *task, agent: self.fit(*class)?.best })
     }
 
-    /// The agents that fit a class now: the best, and how many.
+    /// The agents that fit a class now: the best, how many, and whether another is as good.
     pub(crate) fn fit(&self, class: ClassIx) -> Option<Fit> {
         let mut best: Option<(Merit, AgentIx)> = None;
+        let mut runner_up: Option<Merit> = None;
         let mut candidates = 0;
         for free in self.free_for(class) {
             candidates += u32::try_from(free.agents.len()).unwrap_or(u32::MAX);
-            best = [best, free.agents.first().copied()].into_iter().flatten().min();
+            for entry in free.agents.iter().take(2) {
+                let (first, other) = match best {
+                    Some(first) if first < *entry => (first, Some(entry.0)),
+                    before => (*entry, before.map(|(merit, _)| merit)),
+                };
+                best = Some(first);
+                runner_up = [runner_up, other].into_iter().flatten().min();
+            }
         }
-        best.map(|(_, best)| Fit { best, candidates })
+        let (merit, best) = best?;
+        let by_score = runner_up.is_none_or(|other| other.score != merit.score);
+        Some(Fit { best, candidates, by_score })
     }
 
     /// Whether an agent fits a class now.
     fn is_fit(&self, class: ClassIx) -> bool {
         self.free_for(class).any(|free| !free.agents.is_empty())
-    }
-
-    /// Whether the best agent of a class has a higher score than every other that fits.
-    pub(crate) fn best_is_alone(&self, class: ClassIx) -> bool {
-        let mut best: Vec<Merit> =
-            self.free_for(class).flat_map(|free| free.agents.iter().take(2).map(|(merit, _)| *merit)).collect();
-        best.sort_unstable();
-        best.get(1).is_none_or(|second| second.score != best[0].score)
     }
 
     fn free_for(&self, class: ClassIx) -> impl Iterator<Item = &Free> {

@@ -217,18 +217,16 @@ async fn conclude(config: &CommandConfig, files: &Files, status: ExitStatus, out
     } else {
         Err(ending_sentence(&config.command, status, &stderr))
     };
-    found.map_or_else(
-        |error| Outcome {
-            result: json!({
-                "exit_code": status.code(),
-                "signal": status.signal(),
-                "stdout_tail": stdout,
-                "stderr_tail": stderr,
-            }),
-            ..Outcome::failed(error)
-        },
-        Outcome::done,
-    )
+    let output = json!({
+        "exit_code": status.code(),
+        "signal": status.signal(),
+        "stdout_tail": stdout,
+        "stderr_tail": stderr,
+    });
+    match found {
+        Ok(result) => Outcome { output, ..Outcome::done(result) },
+        Err(error) => Outcome { result: output, ..Outcome::failed(error) },
+    }
 }
 
 /// The result file's value, `None` if the command wrote none.

@@ -46,6 +46,7 @@ impl Delivery {
             "success": outcome.error.is_none(),
             "result": outcome.result,
             "error": outcome.error,
+            "output": outcome.output,
             "timestamp": timestamp,
         });
         Self { key, model_metrics, completion: (Uuid::new_v4(), completion) }

@@ -36,6 +36,8 @@ pub struct Outcome {
     pub result: Value,
     /// Why it failed, as a sentence; `None` means success.
     pub error: Option<String>,
+    /// What else is worth keeping of a success, such as the ends of the output; null for nothing. Goes to the log alone.
+    pub output: Value,
     /// Reports about models, each an object with `model_id`; delivered before the completion.
     pub model_metrics: Vec<Value>,
 }
@@ -43,12 +45,12 @@ pub struct Outcome {
 impl Outcome {
     /// The task is done.
     pub fn done(result: Value) -> Self {
-        Self { result, error: None, model_metrics: Vec::new() }
+        Self { result, error: None, output: Value::Null, model_metrics: Vec::new() }
     }
 
     /// The task failed; `error` says why, as a sentence with a next step.
     pub fn failed(error: impl Into<String>) -> Self {
-        Self { result: Value::Null, error: Some(error.into()), model_metrics: Vec::new() }
+        Self { result: Value::Null, error: Some(error.into()), output: Value::Null, model_metrics: Vec::new() }
     }
 }
 

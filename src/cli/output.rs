@@ -43,7 +43,7 @@ pub(super) fn table<const COLUMNS: usize>(
 fn render_table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let shown = |cell: &String| terminal::shortened(cell, CELL_CHARS_MAX);
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(shown).collect::<Vec<_>>());
     for row in rows {

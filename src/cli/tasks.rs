@@ -35,6 +35,12 @@ impl TaskRow {
         ENDED.contains(&self.status.as_str())
     }
 
+    /// Why it failed or was cancelled, in words.
+    pub(super) fn error(&self) -> Option<String> {
+        let info = Some(&self.error_info).filter(|info| !info.is_null())?;
+        Some(info["message"].as_str().map_or_else(|| info.to_string(), str::to_owned))
+    }
+
     /// How long it took from the first sign of work, in seconds.
     pub(super) fn seconds(&self) -> Option<f64> {
         let moment = |text: &Option<String>| text.as_ref()?.parse::<jiff::Timestamp>().ok();

@@ -83,7 +83,7 @@ impl Committer {
 /// Whether it is worth waking a session for this; what exactly it wants, the session knows.
 fn wants(outbox: &Outbox, message: &Outgoing) -> bool {
     let for_watchers = match message {
-        Outgoing::Notice(notice) => matches!(**notice, Notice::TaskChanged(_) | Notice::Hook(_)),
+        Outgoing::Notice(notice) => matches!(**notice, Notice::TaskChanged(_)),
         Outgoing::Sample(_) => true,
         Outgoing::Reply { .. }
         | Outgoing::Registered { .. }

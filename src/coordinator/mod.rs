@@ -16,7 +16,7 @@ mod snapshots;
 mod tests;
 mod turn;
 
-pub use turn::{Bug, Delivery, Turn, Writer};
+pub use turn::{Delivery, Turn, Writer};
 
 use crate::clock::SystemClock;
 use crate::exchange::{Directory, INBOX_MAX, Inbound, Message};

@@ -35,7 +35,8 @@ impl Bench {
         for (n, byte) in short.bytes().enumerate() {
             body[n % 16] ^= byte;
         }
-        let message = Message::Request { id: id.to_owned(), body, method: method.to_owned(), operation };
+        let message =
+            Message::Request { id: id.to_owned(), body, method: method.to_owned(), operation, altered: false };
         self.coordinator.shared().inbox.send(Inbound { connection: self.connection, message }).unwrap();
     }
 
@@ -43,12 +44,16 @@ impl Bench {
     async fn answer(&self, id: &str) -> Result<Value, i32> {
         loop {
             for message in self.outbox.take().await.unwrap() {
-                match message {
-                    Outgoing::Reply { id: to, reply, events } if to == id => {
-                        return Ok(serde_json::from_str(&crate::render::reply(reply, &events, 1 << 20)).unwrap());
-                    }
-                    Outgoing::Refused { id: to, refusal } if to == id => return Err(refusal.code()),
-                    other => assert!(!matches!(other, Outgoing::Close), "the coordinator ended"),
+                assert!(!matches!(message, Outgoing::Close), "the coordinator ended");
+                if let Outgoing::Refused { id: to, refusal } = &message
+                    && to == id
+                {
+                    return Err(refusal.code());
+                }
+                if let Outgoing::Reply { id: to, reply, events } = &message
+                    && to == id
+                {
+                    return Ok(serde_json::from_str(&crate::render::reply(*reply, events, 1 << 20)).unwrap());
                 }
             }
         }
@@ -167,6 +172,7 @@ async fn what_is_no_longer_in_the_state_is_answered_from_the_log() {
             let message = Message::Notification {
                 method: "test".to_owned(),
                 operation: Operation::Change { command, reply: Reply::None },
+                altered: false,
             };
             shared.inbox.send(Inbound { connection: 7, message }).unwrap();
         }

@@ -6,32 +6,19 @@
 use super::liveness::Liveness;
 use super::observations::Observations;
 use crate::exchange::{Inbound, Message, Outgoing, Sample};
+use crate::failure::Bug;
 use crate::protocol::{Operation, Reply};
 use crate::shared::{Progress, Shared};
-use everlog_replay::codec::{self, DecodeError};
+use everlog_replay::codec;
 use everlog_replay::event::{self, Event};
 use everlog_replay::state::Repeat;
 use everlog_replay::{
-    Actor, AgentId, Command, ConnectionNo, Envelope, Illegal, Json, Notice, Refusal, RequestKey, Seq, Stamp, State,
-    TaskId, Timestamp, apply, decide, notices, plan,
+    Actor, AgentId, Command, ConnectionNo, Envelope, Json, Notice, Refusal, RequestKey, Seq, Stamp, State, TaskId,
+    Timestamp, apply, decide, notices, plan,
 };
 use everlog_storage::Frame;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A contradiction inside the coordinator: the turn is not written, the process ends, a restart replays what is durable.
-#[derive(Debug, thiserror::Error)]
-pub enum Bug {
-    /// A decided event does not apply.
-    #[error("a decided event does not apply ({0}); this is a bug: restart, and report it with the log")]
-    Illegal(#[from] Illegal),
-    /// A decided event can not be written.
-    #[error("a decided event can not be encoded ({0}); this is a bug: restart, and report it with the log")]
-    Codec(#[from] DecodeError),
-    /// The scheduler asks for something that it is refused or that changes nothing.
-    #[error("the scheduler does not come to rest ({0}); this is a bug: restart, and report it with the log")]
-    Restless(String),
-}
 
 /// What comes out of a turn. Nothing of it may leave before the frame is durable (law 2).
 #[derive(Debug)]
@@ -115,6 +102,8 @@ struct Work<'a> {
     now: Timestamp,
     mono_ms: i64,
     watched: bool,
+    /// The message at hand held what is not JSON.
+    altered: bool,
 }
 
 impl Writer {
@@ -148,7 +137,7 @@ impl Writer {
         let now = now.max(state.at);
         let mut turn = Turn::new(state.seq + 1, now);
         let watched = shared.directory.watches_tasks();
-        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched };
+        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched, altered: false };
         for inbound in batch {
             self.message(&mut work, inbound)?;
         }
@@ -173,7 +162,7 @@ impl Writer {
         let state = &mut *shared.state.write();
         let now = now.max(state.at);
         let mut turn = Turn::new(state.seq + 1, now);
-        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched: false };
+        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched: false, altered: false };
         self.internal(&mut work, command)?;
         Ok(turn)
     }
@@ -187,7 +176,7 @@ impl Writer {
                 return Ok(());
             }
             let before = work.state.seq;
-            let stamp = Stamp { at: work.now, actor: Actor::Scheduler, cause: before, request: None };
+            let stamp = Stamp { at: work.now, actor: Actor::Scheduler, cause: before, request: None, altered: false };
             for command in &commands {
                 match self.run(work, command, &stamp) {
                     // What an earlier command of the same plan has overtaken.
@@ -202,7 +191,7 @@ impl Writer {
     }
 
     fn internal(&mut self, work: &mut Work<'_>, command: &Command) -> Result<(), Bug> {
-        let stamp = Stamp { at: work.now, actor: Actor::Coordinator, cause: 0, request: None };
+        let stamp = Stamp { at: work.now, actor: Actor::Coordinator, cause: 0, request: None, altered: false };
         match self.run(work, command, &stamp) {
             Ok(_) => Ok(()),
             // Overtaken by an earlier message of the batch, such as an agent that left before its silence was noticed.
@@ -265,16 +254,19 @@ impl Writer {
 
     fn message(&mut self, work: &mut Work<'_>, inbound: Inbound) -> Result<(), Bug> {
         let connection = inbound.connection;
+        work.altered = false;
         let outcome = match inbound.message {
             Message::Opened { peer } => {
                 self.client(work, connection, None, &Command::OpenConnection { peer }).map(drop)
             }
-            Message::Request { id, body, method, operation } => {
+            Message::Request { id, body, method, operation, altered } => {
+                work.altered = altered;
                 let key = RequestKey { id: id.clone(), body };
                 let outcome = self.request(work, connection, key, &method, operation);
                 return self.conclude(work, connection, Some(id), &method, outcome);
             }
-            Message::Notification { method, operation } => {
+            Message::Notification { method, operation, altered } => {
+                work.altered = altered;
                 let outcome = self.notification(work, connection, &method, operation);
                 return self.conclude(work, connection, None, &method, outcome);
             }
@@ -305,7 +297,8 @@ impl Writer {
         request: Option<RequestKey>,
         command: &Command,
     ) -> Result<Vec<Envelope>, Stop> {
-        let stamp = Stamp { at: work.now, actor: Actor::Connection(connection), cause: 0, request };
+        let stamp =
+            Stamp { at: work.now, actor: Actor::Connection(connection), cause: 0, request, altered: work.altered };
         self.run(work, command, &stamp)
     }
 
@@ -388,7 +381,13 @@ impl Writer {
         reply: Reply,
     ) -> Result<(), Stop> {
         let id = key.id.clone();
-        let stamp = Stamp { at: work.now, actor: Actor::Connection(connection), cause: 0, request: Some(key) };
+        let stamp = Stamp {
+            at: work.now,
+            actor: Actor::Connection(connection),
+            cause: 0,
+            request: Some(key),
+            altered: work.altered,
+        };
         if let Some(events) = work.state.answered(&stamp)? {
             work.turn.deliver(connection, Delivery::Repeated { id, reply, events });
             return Ok(());

@@ -89,6 +89,7 @@ pub(super) fn completed(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operatio
         success: params.bool_or("success", true)?,
         result: params.json("result"),
         error: params.filled("error").map(|error| error_text(error).into_owned()),
+        output: params.filled("output").map(|output| output.text().into()),
     };
     Ok(Operation::Change { command, reply: Reply::TaskRecorded })
 }
@@ -274,6 +275,7 @@ mod tests {
             success,
             result: Json::from(result),
             error: error.map(str::to_owned),
+            output: None,
         };
         for (params, command) in [
             ("", done(None, true, "null", None)),

@@ -169,7 +169,7 @@ impl Reading<'_> {
             Err(BadFrame { id, refusal }) => self.bad(id, refusal).await,
             Ok(frame) => {
                 self.bad = 0;
-                let message = self.message(&frame);
+                let message = self.message(&frame, cleaned.replaced);
                 self.hand_in(message).await
             }
         }
@@ -192,7 +192,7 @@ impl Reading<'_> {
         Err(Deaf)
     }
 
-    fn message(&self, frame: &Frame<'_>) -> Message {
+    fn message(&self, frame: &Frame<'_>, altered: bool) -> Message {
         let id = (frame.frame_type == FrameType::Request).then(|| frame.id.clone().into_owned());
         let method = match frame.frame_type {
             FrameType::Request | FrameType::Notification => frame.method.clone().into_owned(),
@@ -205,8 +205,8 @@ impl Reading<'_> {
         };
         self.follow(&operation);
         match id {
-            Some(id) => Message::Request { id, body: body_of(&operation, frame), method, operation },
-            None => Message::Notification { method, operation },
+            Some(id) => Message::Request { id, body: body_of(&operation, frame), method, operation, altered },
+            None => Message::Notification { method, operation, altered },
         }
     }
 

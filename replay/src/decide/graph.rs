@@ -2,7 +2,7 @@
 
 use crate::command::NewTask;
 use crate::ids::TaskId;
-use crate::limits::DEPENDENCIES_MAX;
+use crate::limits::{DEPENDENCIES_MAX, INPUT_BYTES_MAX, INPUT_OVERHEAD_BYTES};
 use crate::refusal::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -13,23 +13,23 @@ enum Named {
     Many,
 }
 
-/// Resolves what each new task depends on. `known` are tasks that exist already, by name; `exists` says whether an id is one of
-/// them. The order of the result is that of `tasks`.
+/// Resolves what each new task depends on. `known` are tasks that exist already, by name; `name_of` has the name of one of them, by
+/// id. The order of the result is that of `tasks`.
 ///
 /// # Errors
 /// When a dependency is not known or not clear, or when tasks wait for each other in a circle, which is named.
 pub(super) fn resolve<'a>(
     tasks: &'a [NewTask],
     known: impl Iterator<Item = (&'a str, TaskId)>,
-    exists: impl Fn(TaskId) -> bool,
+    name_of: impl Fn(TaskId) -> Option<&'a str>,
 ) -> Result<Vec<Vec<TaskId>>, Refusal> {
+    if tasks.iter().all(|task| task.depends_on.is_empty()) {
+        return Ok(vec![Vec::new(); tasks.len()]);
+    }
     let new: BTreeMap<TaskId, usize> = tasks.iter().enumerate().map(|(n, task)| (task.task, n)).collect();
     let mut names: BTreeMap<&str, Named> = BTreeMap::new();
-    if tasks.iter().any(|task| !task.depends_on.is_empty()) {
-        let all = known.chain(tasks.iter().map(|task| (task.name.as_str(), task.task)));
-        for (name, id) in all {
-            names.entry(name).and_modify(|named| *named = Named::Many).or_insert(Named::One(id));
-        }
+    for (name, id) in known.chain(tasks.iter().map(|task| (task.name.as_str(), task.task))) {
+        names.entry(name).and_modify(|named| *named = Named::Many).or_insert(Named::One(id));
     }
     let mut edges = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -41,6 +41,7 @@ pub(super) fn resolve<'a>(
             )));
         }
         let mut upstream = Vec::with_capacity(count);
+        let mut bytes = 0;
         let mut seen = BTreeSet::new();
         for wanted in &task.depends_on {
             let id = match names.get(wanted.as_str()) {
@@ -51,7 +52,7 @@ pub(super) fn resolve<'a>(
                         task.name
                     )));
                 }
-                None => by_id(wanted, |id| new.contains_key(&id) || exists(id)).ok_or_else(|| {
+                None => by_id(wanted, |id| new.contains_key(&id) || name_of(id).is_some()).ok_or_else(|| {
                     Refusal::InvalidParams(format!(
                         "task '{}' depends on '{wanted}', which is not a task here; correct the name or add the task",
                         task.name
@@ -59,8 +60,17 @@ pub(super) fn resolve<'a>(
                 })?,
             };
             if seen.insert(id) {
+                let name = new.get(&id).map(|n| tasks[*n].name.as_str()).or_else(|| name_of(id));
+                bytes += name.unwrap_or_default().len() + INPUT_OVERHEAD_BYTES;
                 upstream.push(id);
             }
+        }
+        if bytes > INPUT_BYTES_MAX {
+            return Err(Refusal::InvalidParams(format!(
+                "the inputs of task '{}' take {bytes} bytes with their names alone; the limit INPUT_BYTES_MAX is {INPUT_BYTES_MAX}: \
+                 shorten the names, or join in two steps",
+                task.name
+            )));
         }
         edges.push(upstream);
     }
@@ -122,6 +132,9 @@ fn circle(edges: &[Vec<TaskId>], new: &BTreeMap<TaskId, usize>) -> Option<Vec<us
 
 /// The tasks in an order in which each comes after what it depends on; otherwise as given.
 pub(super) fn in_order(tasks: &[NewTask], edges: &[Vec<TaskId>]) -> Vec<usize> {
+    if edges.iter().all(Vec::is_empty) {
+        return (0..tasks.len()).collect();
+    }
     let new: BTreeMap<TaskId, usize> = tasks.iter().enumerate().map(|(n, task)| (task.task, n)).collect();
     let mut placed = vec![false; tasks.len()];
     let mut order = Vec::with_capacity(tasks.len());
@@ -143,4 +156,29 @@ pub(super) fn in_order(tasks: &[NewTask], edges: &[Vec<TaskId>]) -> Vec<usize> {
         }
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(n: u128, name: String, depends_on: Vec<String>) -> NewTask {
+        NewTask { task: TaskId(Uuid::from_u128(n)), name, wish: Default::default(), depends_on, config: "{}".into() }
+    }
+
+    /// `count` tasks with names of `chars` characters, and one that joins them.
+    fn join(count: u128, chars: usize) -> Result<Vec<Vec<TaskId>>, Refusal> {
+        let names: Vec<String> = (0..count).map(|n| format!("{n:0>chars$}")).collect();
+        let mut tasks: Vec<NewTask> = (0..count).zip(&names).map(|(n, name)| task(n, name.clone(), Vec::new())).collect();
+        tasks.push(task(count, "join".to_owned(), names));
+        resolve(&tasks, std::iter::empty(), |_| None)
+    }
+
+    #[test]
+    fn inputs_that_no_frame_could_carry_are_refused_when_they_are_asked_for() {
+        let most = (INPUT_BYTES_MAX / (36 + INPUT_OVERHEAD_BYTES)) as u128;
+        assert_eq!(join(most, 36).map(|edges| edges.last().map_or(0, Vec::len)), Ok(most as usize));
+        let refused = join(most + 1, 36).map_err(|refusal| refusal.to_string());
+        assert!(refused.is_err_and(|sentence| sentence.contains("the limit INPUT_BYTES_MAX is 524288")));
+    }
 }

@@ -45,8 +45,9 @@ pub fn decide(state: &State, command: &Command, stamp: &Stamp) -> Result<Vec<Eve
         Command::CreateTasks { pipeline, tasks } => decision.create_tasks(*pipeline, tasks),
         Command::AssignTask { task, agent } => decision.assign_task(*task, agent),
         Command::StartTask { task, agent } => decision.start_task(*task, agent),
-        Command::CompleteTask { task, agent, attempt, success, result, error } => {
-            let outcome = tasks::Outcome { success: *success, result, error: error.as_deref() };
+        Command::CompleteTask { task, agent, attempt, success, result, error, output } => {
+            let outcome =
+                tasks::Outcome { success: *success, result, error: error.as_deref(), output: output.as_ref() };
             decision.complete_task(*task, agent, *attempt, &outcome)
         }
         Command::CancelTask { task, reason } => decision.cancel_task(*task, reason),

@@ -30,7 +30,7 @@ impl Decision<'_> {
             return Err(Refusal::InvalidParams(format!("pipeline {id} exists already; use a new id")));
         }
         let options = self.options(wish)?;
-        let edges = graph::resolve(tasks, std::iter::empty(), |_| false)?;
+        let edges = graph::resolve(tasks, std::iter::empty(), |_| None)?;
         let created = event::PipelineCreated {
             pipeline: id,
             name: name.to_owned(),

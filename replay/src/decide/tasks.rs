@@ -24,6 +24,7 @@ pub(super) struct Outcome<'a> {
     pub success: bool,
     pub result: &'a Json,
     pub error: Option<&'a str>,
+    pub output: Option<&'a Json>,
 }
 
 impl Decision<'_> {
@@ -39,10 +40,11 @@ impl Decision<'_> {
         }
         let fellows = joined.into_iter().flat_map(|pipeline| &pipeline.tasks).map(|ix| &self.state.tasks[*ix]);
         let named = fellows.map(|task| (&*task.name, task.id));
-        let exists = |id: TaskId| {
-            self.state.task(id).is_ok_and(|task| self.state.pipeline_of(task).map(|known| known.id) == pipeline)
+        let name_of = |id: TaskId| {
+            let task = self.state.task(id).ok()?;
+            (self.state.pipeline_of(task).map(|known| known.id) == pipeline).then_some(&*task.name)
         };
-        let edges = graph::resolve(tasks, named, exists)?;
+        let edges = graph::resolve(tasks, named, name_of)?;
         self.check_upstream(tasks, &edges)?;
         let mut events = Vec::with_capacity(tasks.len());
         self.task_events(joined.map(|pipeline| (pipeline.id, &pipeline.options)), tasks, &edges, &mut events)?;
@@ -207,7 +209,12 @@ impl Decision<'_> {
         }
         let fit = self.state.queue.fit(task.class);
         let candidates = fit.map_or(1, |fit| fit.candidates.max(1));
-        let choice = if requested { Choice::Requested } else { self.choice(task, candidates) };
+        let choice = match fit {
+            _ if requested => Choice::Requested,
+            Some(fit) if candidates > 1 && fit.by_score => Choice::HighestScore,
+            Some(_) if candidates > 1 => Choice::LeastLoaded,
+            Some(_) | None => Choice::OnlyCandidate,
+        };
         let pipeline = self.state.pipeline_of(task);
         Ok(vec![
             event::TaskAssigned {
@@ -223,13 +230,6 @@ impl Decision<'_> {
             }
             .into(),
         ])
-    }
-
-    fn choice(&self, task: &Task, candidates: u32) -> Choice {
-        if candidates == 1 {
-            return Choice::OnlyCandidate;
-        }
-        if self.state.queue.best_is_alone(task.class) { Choice::HighestScore } else { Choice::LeastLoaded }
     }
 
     /// What a client asks for by hand obeys the same limits as what the scheduler does, but for the order.
@@ -311,7 +311,10 @@ impl Decision<'_> {
         let mut events = Vec::with_capacity(2);
         if outcome.success {
             let result = outcome.result.clone();
-            events.push(event::TaskCompleted { task: id, attempt: task.attempt, result }.into());
+            events.push(
+                event::TaskCompleted { task: id, attempt: task.attempt, result, output: outcome.output.cloned() }
+                    .into(),
+            );
         } else {
             let message = outcome.error.unwrap_or("the agent reported a failure without a message").to_owned();
             let failure = Failure { kind: FailureKind::Reported, message, result: outcome.result.clone() };

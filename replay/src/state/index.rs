@@ -185,6 +185,9 @@ impl State {
 
     /// Gives every ready task of a pipeline its place under the new mode.
     pub(crate) fn change_mode(&mut self, ix: PipelineIx, mode: Strategy) {
+        if self.pipelines[ix].mode == mode {
+            return;
+        }
         let ready = self.queue.ready_in(Scope::from(Some(ix)));
         for task in &ready {
             self.leave_lane(*task);

@@ -6,11 +6,11 @@
 mod entities;
 mod index;
 mod registers;
-mod registry;
 
-pub use entities::{Agent, Counts, Lease, Pipeline, Presence, Task, TaskError, TaskErrorKind};
+pub use crate::counts::Counts;
+pub use crate::registry::{AgentIx, PipelineIx, Registry, TaskIx};
+pub use entities::{Agent, Lease, Pipeline, Presence, Task, TaskError, TaskErrorKind};
 pub use registers::{ErrorEntry, Errors, Model, ModelReport, Remembered, Repeat};
-pub use registry::{AgentIx, PipelineIx, Registry, TaskIx};
 
 pub(crate) use entities::SCORE_FULL;
 pub(crate) use index::{adaptive_mode, wanted_mode};
@@ -153,6 +153,7 @@ impl State {
             cause: first.unwrap_or(stamp.cause),
             run_seq: if matches!(event, Event::PipelineCreated(_)) { 1 } else { run_seq },
             request: if first.is_none() { stamp.request.clone() } else { None },
+            altered: stamp.altered,
             event,
         }
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
     /// Oldest first.
-    order: VecDeque<RequestScope>,
+    order: VecDeque<(Timestamp, RequestScope)>,
     by_id: BTreeMap<RequestScope, Remembered>,
 }
 
@@ -44,10 +44,9 @@ pub struct Repeat {
     pub last: Seq,
 }
 
-impl Remembered {
-    fn is_over(&self, now: Timestamp) -> bool {
-        self.at.plus_ms(REQUEST_MEMORY_MS) < now
-    }
+/// Whether a request of that time is no longer remembered.
+fn is_over(at: Timestamp, now: Timestamp) -> bool {
+    at.plus_ms(REQUEST_MEMORY_MS) < now
 }
 
 fn scope_of(key: &RequestKey, actor: Actor) -> RequestScope {
@@ -62,7 +61,7 @@ impl Requests {
         let Some(key) = &stamp.request else { return Ok(None) };
         match self.by_id.get(&scope_of(key, stamp.actor)) {
             None => Ok(None),
-            Some(known) if known.is_over(stamp.at) => Ok(None),
+            Some(known) if is_over(known.at, stamp.at) => Ok(None),
             Some(known) if known.body == key.body => Ok(Some(known.events)),
             Some(_) => Err(Refusal::RequestReused(key.id.clone())),
         }
@@ -75,9 +74,9 @@ impl Requests {
             let scope = scope_of(key, envelope.actor);
             let events = Repeat { first: envelope.seq, last: envelope.seq };
             self.by_id.insert(scope.clone(), Remembered { body: key.body, at: envelope.at, events });
-            self.order.push_back(scope);
+            self.order.push_back((envelope.at, scope));
         } else if envelope.actor.connection().is_some() && envelope.cause != 0 {
-            let Some(newest) = self.order.back() else { return };
+            let Some((_, newest)) = self.order.back() else { return };
             if let Some(known) = self.by_id.get_mut(newest)
                 && known.events.first == envelope.cause
             {
@@ -87,9 +86,8 @@ impl Requests {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some(scope) = self.order.front() {
-            let is_over = self.by_id.get(scope).is_none_or(|known| known.is_over(now));
-            if self.order.len() <= REQUESTS_MAX && !is_over {
+        while let Some((at, scope)) = self.order.front() {
+            if self.order.len() <= REQUESTS_MAX && !is_over(*at, now) {
                 return;
             }
             self.by_id.remove(scope);

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 /// Commands of one history.
 const COMMANDS: usize = 220;
-/// Histories of each law; with [`COMMANDS`] about a quarter of a minute in a debug build.
-const HISTORIES: u32 = 128;
+/// Histories of each law; with [`COMMANDS`] about half a minute in a debug build.
+const HISTORIES: u32 = 160;
 const AGENTS: u16 = 8;
 const CAPABILITIES: [&str; 3] = ["cpu", "gpu", "net"];
 
@@ -84,7 +84,7 @@ impl Player {
             10..=15 => (client, self.create(a, b, c)),
             16..=20 => (client, Command::StartPipeline { pipeline: self.idle(a) }),
             21..=24 => {
-                let pipeline = (a % 4 > 0).then(|| self.nth_pipeline(a));
+                let pipeline = (!a.is_multiple_of(4)).then(|| self.nth_pipeline(a));
                 (client, Command::CreateTasks { pipeline, tasks: self.tasks(b, c, pipeline) })
             }
             25..=39 => match self.complete(a, b, c) {
@@ -108,7 +108,7 @@ impl Player {
                 None => return,
             },
             47 | 48 => {
-                let running = if b % 2 == 0 { PauseRunning::Cancel } else { PauseRunning::Finish };
+                let running = if b.is_multiple_of(2) { PauseRunning::Cancel } else { PauseRunning::Finish };
                 (client, Command::PausePipeline { pipeline: self.nth_pipeline(a), running })
             }
             49..=51 => (client, Command::ResumePipeline { pipeline: self.nth_pipeline(a) }),
@@ -133,7 +133,7 @@ impl Player {
             }
             _ => (client, self.register_entry(a, b, c)),
         };
-        let request = (b % 3 == 0).then(|| RequestKey { id: format!("{}", a % 64), body: [(a % 5) as u8; 16] });
+        let request = b.is_multiple_of(3).then(|| RequestKey { id: format!("{}", a % 64), body: [(a % 5) as u8; 16] });
         self.world.turn(actor, request, &command);
     }
 
@@ -142,7 +142,10 @@ impl Player {
         let held = self.world.state.agents.by_key(agent.as_str());
         let tasks: Vec<&Task> =
             held.into_iter().flat_map(|agent| &agent.running).map(|ix| &self.world.state.tasks[*ix]).collect();
-        let running = tasks.iter().filter(|_| c % 3 > 0).map(|task| (task.id, task.attempt + u32::from(c % 7 == 0)));
+        let running = tasks
+            .iter()
+            .filter(|_| !c.is_multiple_of(3))
+            .map(|task| (task.id, task.attempt + u32::from(c.is_multiple_of(7))));
         // What an agent declares hangs on its name: one that shrinks may hold more than it would be given.
         let (caps, slots) = (a % AGENTS, 1 + u32::from(a % AGENTS) % 3);
         let declared = Declared {
@@ -158,7 +161,7 @@ impl Player {
             resources: if a % 2 == 1 { declared } else { Declared { gpu, ..Declared::default() } },
             slots,
             running: running.collect(),
-            pid: (b % 5 == 0).then_some(u32::from(b)),
+            pid: b.is_multiple_of(5).then_some(u32::from(b)),
             agent,
         }
     }
@@ -215,15 +218,16 @@ impl Player {
     fn complete(&self, a: u16, b: u16, c: u16) -> Option<(Actor, Command)> {
         let task = self.nth_task(a, |task| task.lease.is_some()).or_else(|| self.nth_task(a, |_| true))?;
         let holder = task.lease.as_ref().map(|lease| &self.world.state.agents[lease.agent]);
-        let agent = holder.filter(|_| c % 16 > 0).or_else(|| self.nth_agent(c))?;
+        let agent = holder.filter(|_| !c.is_multiple_of(16)).or_else(|| self.nth_agent(c))?;
         let connection = if c % 32 == 1 { agent.connection + 1 } else { agent.connection };
         let command = Command::CompleteTask {
             task: task.id,
             agent: agent.id.clone(),
-            attempt: (b % 2 == 0).then_some(task.attempt - u32::from(b % 22 == 0 && task.attempt > 0)),
-            success: b % 4 > 0,
-            result: if c % 8 == 0 { Json::from(format!("\"{}\"", "x".repeat(600))) } else { Json::from("{}") },
-            error: (b % 8 == 0).then(|| "out of memory".to_owned()),
+            attempt: b.is_multiple_of(2).then_some(task.attempt - u32::from(b.is_multiple_of(22) && task.attempt > 0)),
+            success: !b.is_multiple_of(4),
+            result: if c.is_multiple_of(8) { Json::from(format!("\"{}\"", "x".repeat(600))) } else { Json::from("{}") },
+            error: b.is_multiple_of(8).then(|| "out of memory".to_owned()),
+            output: c.is_multiple_of(5).then(|| Json::from(r#"{"exit_code":0}"#)),
         };
         Some((Actor::Connection(connection), command))
     }
@@ -251,7 +255,7 @@ impl Player {
                 component: String::new(),
                 error_type: String::new(),
                 message: String::new(),
-                task: self.nth_task(c, |_| c % 9 > 0).map(|task| task.id),
+                task: self.nth_task(c, |_| !c.is_multiple_of(9)).map(|task| task.id),
                 details: Json::null(),
             },
             3 | 4 => Command::RecoverError {
@@ -345,14 +349,16 @@ proptest! {
         prop_assert_eq!(player.world.replayed().hash(), player.world.state.hash(), "law 5");
     }
 
-    /// A state that is saved and loaded after every turn goes on exactly as one that never was: facts, and what is derived.
+    /// A state that is saved and loaded again and again goes on exactly as one that never was: facts, and what is derived.
     #[test]
     fn a_reload_changes_nothing(steps in steps()) {
         let (mut player, mut twin) = (Player::new(), Player::new());
         for step in steps {
             player.play(step);
             twin.play(step);
-            twin.world.reload();
+            if step.3.is_multiple_of(4) {
+                twin.world.reload();
+            }
         }
         prop_assert_eq!(&player.world.log, &twin.world.log);
         prop_assert_eq!(player.world.state.hash(), twin.world.state.hash());

@@ -160,6 +160,7 @@ impl Any {
             cause: self.u64(),
             run_seq: self.u64(),
             request: self.maybe(|any| RequestKey { id: any.text(), body: [any.u64() as u8; 16] }),
+            altered: self.bool(),
             event,
         }
     }
@@ -256,7 +257,13 @@ impl Any {
             }
             .into(),
             event::TaskStarted { task: self.task(), attempt: self.u32() }.into(),
-            event::TaskCompleted { task: self.task(), attempt: self.u32(), result: self.json() }.into(),
+            event::TaskCompleted {
+                task: self.task(),
+                attempt: self.u32(),
+                result: self.json(),
+                output: self.maybe(Self::json),
+            }
+            .into(),
             event::TaskFailed {
                 task: self.task(),
                 agent: self.agent(),

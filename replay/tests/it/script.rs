@@ -272,7 +272,9 @@ impl Stage {
         self.world.settle();
         assert_eq!(before, self.world.log.len(), "something else happened");
         assert_eq!(self.world.replayed().hash(), self.world.state.hash(), "the log gives the live state (law 5)");
+        let hash = self.world.state.hash();
         self.world.reload();
+        assert_eq!(hash, self.world.state.hash(), "a snapshot holds the facts");
         self.world.settle();
         assert_eq!(before, self.world.log.len(), "a reload changes what the scheduler wants");
     }
@@ -395,11 +397,19 @@ impl Stage {
             "begin" => Command::StartTask { task, agent },
             "complete" => {
                 let result = Json::from(words.get("result").unwrap_or("null"));
-                Command::CompleteTask { task, agent, attempt, success: true, result, error: None }
+                Command::CompleteTask { task, agent, attempt, success: true, result, error: None, output: None }
             }
             "fail" => {
                 let error = words.get("error").map(str::to_owned);
-                Command::CompleteTask { task, agent, attempt, success: false, result: Json::null(), error }
+                Command::CompleteTask {
+                    task,
+                    agent,
+                    attempt,
+                    success: false,
+                    result: Json::null(),
+                    error,
+                    output: None,
+                }
             }
             _ => Command::CancelTask { task, reason: "asked".to_owned() },
         }

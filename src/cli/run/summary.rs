@@ -112,8 +112,8 @@ fn gap(tasks: &[TaskRow]) -> Option<[String; 4]> {
 
 fn row(task: &TaskRow) -> [String; 4] {
     let seconds = task.seconds().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2}"));
-    let result = if task.error_info.is_null() { &task.result } else { &task.error_info };
-    [task.name.clone(), task.status.clone(), seconds, cell(result)]
+    let result = task.error().unwrap_or_else(|| cell(&task.result));
+    [task.name.clone(), task.status.clone(), seconds, result]
 }
 
 fn models_table(models: &[Value]) -> String {
@@ -133,7 +133,7 @@ fn tell_failures(tasks: &[TaskRow]) {
     let failed = || tasks.iter().filter(|task| task.status == "failed");
     for task in failed().take(FAILURES_TOLD_MAX) {
         let name = terminal::one_line(&task.name);
-        eprintln!("{name} failed: {}", terminal::lines(&cell(&task.error_info)));
+        eprintln!("{name} failed: {}", terminal::lines(&task.error().unwrap_or_default()));
     }
     let more = failed().count().saturating_sub(FAILURES_TOLD_MAX);
     if more > 0 {

@@ -117,6 +117,11 @@ impl Peer {
         &self.answered_at
     }
 
+    /// Bounds what the system keeps for a peer that does not read.
+    pub(crate) fn receive_at_most(&mut self, bytes: usize) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(self.socket.get_ref(), bytes).unwrap();
+    }
+
     /// Says goodbye.
     pub(crate) fn try_close(&mut self) {
         let _ = self.socket.close(None);
@@ -219,6 +224,12 @@ impl Peer {
     /// The next notification with this method; others before it are dropped.
     #[track_caller]
     pub(crate) fn next_notification(&mut self, method: &str) -> Frame {
+        self.until(method).0
+    }
+
+    /// The next notification with this method, and the others before it.
+    #[track_caller]
+    pub(crate) fn until(&mut self, method: &str) -> (Frame, Vec<Frame>) {
         let deadline = Deadline::usual();
         let mut others = Vec::new();
         loop {
@@ -227,8 +238,8 @@ impl Peer {
                 None => self.read(deadline),
             };
             match frame {
-                Ok(frame) if frame.method() == method => return frame,
-                Ok(frame) => others.push(format!("{} {}", frame.method(), frame.id())),
+                Ok(frame) if frame.method() == method => return (frame, others),
+                Ok(frame) => others.push(frame),
                 Err(gone) => panic!("no {method} but {gone:?}; others: {others:?}"),
             }
         }

@@ -16,7 +16,8 @@ fn the_first_assignment_waits_for_late_handlers() {
     let given = Assignment::of(&peer.next_notification("task/assigned"));
     assert_eq!(given.task, id);
     let between = micros(&given.sent_at) - micros(registered.timestamp());
-    assert!(between >= 50_000, "the assignment left {between} µs after the reply");
+    // A clock that is being set may run 5 % slow.
+    assert!(between >= 47_500, "the assignment left {between} µs after the reply");
 }
 
 #[test]
