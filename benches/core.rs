@@ -188,11 +188,13 @@ fn recovery(c: &mut Criterion) {
             load,
             |mut state| {
                 let mut begin = 0;
+                state.begin_recovery();
                 for end in &ends {
                     let envelope = codec::decode(&bytes[begin..*end]).expect("it was just encoded");
                     apply(&mut state, &envelope).expect("it was live");
                     begin = *end;
                 }
+                state.end_recovery();
                 state
             },
             BatchSize::PerIteration,

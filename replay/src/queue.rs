@@ -146,6 +146,8 @@ pub(crate) struct Fit {
 /// The index.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
+    /// Nobody reads it now, so it keeps nothing (see [`crate::State::begin_recovery`]).
+    asleep: bool,
     classes: Slab<Class>,
     class_of: BTreeMap<Needs, ClassIx>,
     lanes: BTreeMap<(Scope, ClassIx), Lane>,
@@ -161,6 +163,11 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    /// A queue that takes no notice of anything.
+    pub(crate) fn asleep() -> Self {
+        Self { asleep: true, ..Self::default() }
+    }
+
     /// The best task that an agent can start now, and the best agent for it.
     pub(crate) fn next(&self) -> Option<Match> {
         let (key, class) = self.runnable.first()?;
@@ -223,6 +230,9 @@ impl Queue {
     // Classes.
 
     pub(crate) fn join_class(&mut self, needs: Needs) -> ClassIx {
+        if self.asleep {
+            return ClassIx::default();
+        }
         if let Some(ix) = self.class_of.get(&needs).copied() {
             if self.classes[ix.0].tasks == 0 {
                 self.idle.retain(|idle| *idle != ix);
@@ -246,6 +256,9 @@ impl Queue {
     /// A class whose last task has left is kept for a while: where tasks come one by one, each would otherwise make its class, and
     /// with it the order of all agents, anew.
     pub(crate) fn leave_class(&mut self, ix: ClassIx) {
+        if self.asleep {
+            return;
+        }
         self.classes[ix.0].tasks -= 1;
         if self.classes[ix.0].tasks > 0 {
             return;
@@ -296,12 +309,18 @@ impl Queue {
 
     /// A task became ready.
     pub(crate) fn push(&mut self, task: TaskIx, scope: Scope, class: ClassIx, key: Key) {
+        if self.asleep {
+            return;
+        }
         self.lanes.entry((scope, class)).or_default().ready.insert((key, task));
         self.offer(scope, class);
     }
 
     /// A task is no longer ready.
     pub(crate) fn remove(&mut self, task: TaskIx, scope: Scope, class: ClassIx, key: Key) {
+        if self.asleep {
+            return;
+        }
         if let Some(lane) = self.lanes.get_mut(&(scope, class)) {
             lane.ready.remove(&(key, task));
         }
@@ -313,7 +332,7 @@ impl Queue {
 
     /// What a scope lets through from here on.
     pub(crate) fn set_gate(&mut self, scope: Scope, gate: Gate) {
-        if self.gates.insert(scope, gate) == Some(gate) {
+        if self.asleep || self.gates.insert(scope, gate) == Some(gate) {
             return;
         }
         for class in self.classes_in(scope) {
@@ -397,6 +416,9 @@ impl Queue {
 
     /// An agent came, or came back with other abilities.
     pub(crate) fn seat(&mut self, agent: AgentIx, capabilities: &Arc<[String]>, bound: bool) {
+        if self.asleep {
+            return;
+        }
         self.unseat(agent);
         let key = (Arc::clone(capabilities), bound);
         let pool = match self.pool_of.get(&key) {

@@ -130,7 +130,9 @@ fn an_oversized_frame_ends_its_connection_and_no_other() {
     assert!(refused.code == -32_600 && refused.message.contains("1048576"), "{refused:?}");
     let goodbye = peer.until_closed().expect("a goodbye");
     assert_eq!(u16::from(goodbye.code), 1009, "{goodbye:?}");
-    assert_eq!(other.request("memory/get", json!({"key": "k"}))["exists"], true);
+    // What came in so long does not fit into an answer, which says what to do; the other connection is well.
+    let refused = other.refused(-40_051, "memory/get", json!({"key": "k"}));
+    assert!(refused.message.contains("max_frame_bytes"), "{refused:?}");
 
     let mut huge = server.peer();
     let _ = huge.try_send_text("x".repeat(32 << 20));
@@ -170,23 +172,21 @@ fn bytes_that_are_no_websocket_end_only_their_connection() {
 
 #[test]
 fn a_hundred_thousand_garbage_frames_disturb_nobody() {
-    const FRAMES: usize = 100_000;
+    const CONNECTIONS: usize = 50;
+    const FRAMES: usize = 2_000;
     let server = Server::start();
     let address = server.address().to_owned();
     let flood = std::thread::spawn(move || {
-        let (mut sent, mut goodbyes) = (0, 0);
         let garbage = ["{", "garbage", "[[[[", "{\"id\": 7, \"type\": \"x\"}", "null", "\"", "{\"id\": \"é\"", "]"];
-        while sent < FRAMES {
-            let Ok(mut peer) = Peer::try_connect(&address) else { continue };
-            while sent < FRAMES && peer.queue_text(garbage[sent % garbage.len()].to_owned()).is_ok() {
-                sent += 1;
+        for _ in 0..CONNECTIONS {
+            let mut peer = Peer::connect(&address);
+            for n in 0..FRAMES {
+                peer.queue_text(garbage[n % garbage.len()].to_owned()).unwrap();
             }
-            let _ = peer.flush();
-            if sent < FRAMES {
-                goodbyes += usize::from(peer.until_closed().is_some_and(|goodbye| u16::from(goodbye.code) == 1008));
-            }
+            peer.flush().unwrap();
+            let goodbye = peer.until_closed().expect("a goodbye");
+            assert_eq!(u16::from(goodbye.code), 1008, "{goodbye:?}");
         }
-        goodbyes
     });
     let mut host = server.peer();
     let mut agent = Agent::join(&server, "a");
@@ -199,7 +199,7 @@ fn a_hundred_thousand_garbage_frames_disturb_nobody() {
         assert_eq!(host.request("task/result", json!({"task_id": id}))["result"], done);
         done += 1;
     }
-    assert!(flood.join().unwrap() > 0, "who floods is told goodbye");
+    flood.join().unwrap();
     let figures = host.request("memory/get", json!({"key": "server/metrics"}))["value"].clone();
     assert!(micros(&figures["timestamp"]) > 0, "{figures}");
 }
@@ -337,7 +337,7 @@ fn a_wrong_command_line_is_told_with_a_hint() {
         (vec!["agent"], "--name"),
         (vec!["agent", "--name", "a", "--slots", "0"], "slots"),
         (vec!["run"], "PIPELINE"),
-        (vec!["ps", "--server", "http://localhost:1"], "ws://"),
+        (vec!["ps", "--server", "no url at all"], "ws://"),
     ] {
         let ended = Process::start(everlog(&args)).end().expect_code(2);
         assert!(ended.stderr.contains(words), "{args:?}: {}", ended.stderr);

@@ -3,7 +3,7 @@
 use super::{PipelineIx, State, TaskIx};
 use crate::ids::Timestamp;
 use crate::limits::{ADAPTIVE_READY_HIGH, ADAPTIVE_READY_LOW, AGEING_US};
-use crate::queue::{Gate, Key, Merit, Needs, Scope};
+use crate::queue::{Gate, Key, Merit, Needs, Queue, Scope};
 use crate::spec::{Resources, Strategy};
 use crate::state::{AgentIx, Pipeline, Presence, Task};
 use crate::status::PipelineStatus;
@@ -14,11 +14,27 @@ use std::sync::Arc;
 const SCORE_STEP_PPM: u32 = 50_000;
 
 impl State {
+    /// Puts the scheduler's index aside while a long stretch of the log is folded: nobody asks it meanwhile, and keeping it in step
+    /// would be a third of the work. Until [`State::end_recovery`] nothing may be decided or planned.
+    pub fn begin_recovery(&mut self) {
+        self.queue = Queue::asleep();
+    }
+
+    /// Builds the scheduler's index from the facts.
+    pub fn end_recovery(&mut self) {
+        self.rebuild_index();
+    }
+
     /// Builds everything derived from the facts.
     pub(crate) fn rebuild(&mut self) {
         self.pipelines.rebuild();
         self.tasks.rebuild();
         self.agents.rebuild();
+        self.rebuild_index();
+    }
+
+    fn rebuild_index(&mut self) {
+        self.queue = Queue::default();
         self.refresh_limits();
         let agents: Vec<AgentIx> = self.agents.iter().map(|(ix, _)| ix).collect();
         for ix in agents {

@@ -113,9 +113,11 @@ impl World {
     /// The state as the log alone gives it.
     pub(crate) fn replayed(&self) -> State {
         let mut state = State::default();
+        state.begin_recovery();
         for envelope in &self.log {
             apply(&mut state, envelope).expect("what was live is legal");
         }
+        state.end_recovery();
         state
     }
 }

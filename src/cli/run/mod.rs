@@ -126,6 +126,8 @@ async fn work(
 fn local_agent(url: &str, args: &Args, capabilities: Vec<String>) -> AgentConfig {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut config = AgentConfig::new(url, "local");
+    // The same in every run on this directory, and only one run has it: what a killed run was at work on is taken over at once.
+    config.id = config.name.clone();
     config.capabilities = capabilities;
     config.slots = args.slots.map_or(processors, usize::from);
     config

@@ -3,11 +3,10 @@
 use super::deadline::Deadline;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::JoinHandle;
 
 /// The binary under test, with nothing of this machine's configuration.
 pub(crate) fn everlog<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
@@ -56,7 +55,8 @@ pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     seen: String,
-    stderr: Option<JoinHandle<String>>,
+    stderr: Option<Receiver<String>>,
+    told: String,
 }
 
 impl Process {
@@ -64,19 +64,28 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut stderr = child.stderr.take().unwrap();
-        let (sender, lines) = channel();
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let stderr = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = stderr.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
-        });
-        Self { child, lines, seen: String::new(), stderr: Some(stderr) }
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { lines: follow(stdout), stderr: Some(follow(stderr)), child, seen: String::new(), told: String::new() }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    /// Waits until stderr has a line with these words.
+    pub(crate) fn until_told(&mut self, words: &str) {
+        let deadline = Deadline::usual();
+        while !self.told.contains(words) {
+            let lines = self.stderr.as_ref().expect("it runs");
+            match lines.recv_timeout(deadline.left().unwrap_or_default()) {
+                Ok(line) => self.told.extend([line.as_str(), "\n"]),
+                Err(_) => panic!("stderr never said {words:?}: {}", self.told),
+            }
+        }
+    }
+
+    /// What stderr has had, once the process has ended.
+    fn rest_of_stderr(&mut self) -> String {
+        if let Some(lines) = self.stderr.take() {
+            lines.iter().for_each(|line| self.told.extend([line.as_str(), "\n"]));
+        }
+        std::mem::take(&mut self.told)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -124,12 +133,28 @@ impl Process {
         }
         let status = self.child.wait().unwrap();
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-        let stderr = self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default();
+        let stderr = self.rest_of_stderr();
         let ended = Ended { code, stdout: std::mem::take(&mut self.seen), stderr };
         assert!(!late, "it did not end in time: {ended:#?}");
         assert!(!ended.stderr.contains("panicked"), "it panicked: {ended:#?}");
         ended
     }
+}
+
+/// The lines of a pipe as they come; the channel ends with the pipe.
+fn follow(mut pipe: impl BufRead + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        while pipe.read_until(b'\n', &mut bytes).is_ok_and(|length| length > 0) {
+            let line = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
+            bytes.clear();
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
 }
 
 impl Drop for Process {
@@ -139,7 +164,7 @@ impl Drop for Process {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let stderr = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();
+        let stderr = self.rest_of_stderr();
         if std::thread::panicking() {
             eprintln!("--- stderr of process {}:\n{stderr}", self.child.id());
         } else {

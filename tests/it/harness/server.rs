@@ -22,21 +22,32 @@ impl Server {
         server
     }
 
+    /// On an empty directory and a free port, configured by this YAML.
+    pub(crate) fn configured(yaml: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("config")).unwrap();
+        std::fs::write(home.path().join("config/mcp.yaml"), yaml).unwrap();
+        let mut server = Self { process: None, url: String::new(), home };
+        server.restart();
+        server
+    }
+
     /// Starts it on what is there. It must not run.
     pub(crate) fn restart(&mut self) {
+        self.restart_on("0");
+    }
+
+    /// Starts it on what is there and this port.
+    pub(crate) fn restart_on(&mut self, port: &str) {
         assert!(self.process.is_none(), "it runs already");
-        let mut process = Process::start(self.command());
+        let mut command = everlog(["serve", "--host", "127.0.0.1", "--port", port, "--data"]);
+        command.arg(self.data()).current_dir(self.home.path());
+        let mut process = Process::start(command);
         let line = process.line().unwrap_or_else(|ended| panic!("it did not start: {ended:#?}"));
         let url = line.strip_prefix("ready ").unwrap_or_else(|| panic!("the first line is {line:?}"));
         assert!(url.starts_with("ws://127.0.0.1:") && !url.ends_with(":0"), "the first line is {line:?}");
         url.clone_into(&mut self.url);
         self.process = Some(process);
-    }
-
-    fn command(&self) -> std::process::Command {
-        let mut command = everlog(["serve", "--host", "127.0.0.1", "--port", "0", "--data"]);
-        command.arg(self.data()).current_dir(self.home.path());
-        command
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -74,8 +85,12 @@ impl Server {
 
     /// SIGTERM, and how it ended.
     pub(crate) fn terminate(&mut self) -> Ended {
-        let mut process = self.process.take().expect("it runs");
-        process.signal(Signal::TERM);
-        process.end()
+        self.process().signal(Signal::TERM);
+        self.ended()
+    }
+
+    /// How it ended after a signal.
+    pub(crate) fn ended(&mut self) -> Ended {
+        self.process.take().expect("it runs").end()
     }
 }

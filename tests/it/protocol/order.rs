@@ -88,12 +88,17 @@ fn who_does_not_read_is_told_when_there_is_too_much() {
     let server = Server::start();
     let mut greedy = server.peer();
     greedy.receive_at_most(64 << 10);
+    let mut watcher = server.peer();
+    watcher.request("subscribe", json!({"topics": ["claude-flow/hook"]}));
     greedy.request("memory/set", json!({"key": "large", "value": "x".repeat(4_000)}));
     // Neither reads an answer nor stops to ask, so that the answers fill every buffer between the two.
     for n in 0..ASKED {
         greedy.queue_text(envelope("request", &n.to_string(), "memory/get", &json!({"key": "large"}))).unwrap();
     }
+    // Can not be refused and so says, in its turn, that everything before it was read.
+    greedy.queue_text(envelope("notification", "last", "claude-flow/hook", &json!({"type": "last"}))).unwrap();
     greedy.flush().unwrap();
+    watcher.next_notification("claude-flow/hook");
     let (mut granted, mut overloaded) = (0, 0);
     for n in 0..ASKED {
         let answer = greedy.answer(&n.to_string());
