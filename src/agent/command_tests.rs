@@ -35,6 +35,13 @@ async fn shell(script: &str) -> Outcome {
     run(json!({"command": ["sh", "-c", script]})).await
 }
 
+/// The result of a success, which says how the command ended beside it.
+async fn done(outcome: impl Future<Output = Outcome>) -> Value {
+    let outcome = outcome.await;
+    assert_eq!((outcome.error, &outcome.output["exit_code"]), (None, &json!(0)));
+    outcome.result
+}
+
 /// A named pipe: whoever reads it sees its end when the last process that holds it is dead.
 struct Fifo {
     path: PathBuf,
@@ -66,17 +73,19 @@ impl Fifo {
 
 #[tokio::test]
 async fn the_result_file_comes_before_the_last_line() {
-    let outcome = shell(r#"echo '{"from": "file"}' > "$EVERLOG_RESULT"; echo line"#).await;
-    assert_eq!(outcome, Outcome::done(json!({"from": "file"})));
+    let outcome = shell(r#"echo '{"from": "file"}' > "$EVERLOG_RESULT"; echo line; echo why >&2"#).await;
+    assert_eq!((&outcome.result, &outcome.error), (&json!({"from": "file"}), &None));
+    let kept = json!({"exit_code": 0, "signal": null, "stdout_tail": "line\n", "stderr_tail": "why\n"});
+    assert_eq!(outcome.output, kept, "the ends of the output are kept");
 }
 
 #[tokio::test]
 async fn the_last_line_is_the_result_as_json_or_as_text() {
-    assert_eq!(shell("echo noise; echo '{\"n\": 1}'").await, Outcome::done(json!({"n": 1})));
-    assert_eq!(shell("echo all is well").await, Outcome::done(json!("all is well")));
-    assert_eq!(shell("printf 42").await, Outcome::done(json!(42)));
-    assert_eq!(shell("echo '{\"loss\": NaN}'").await, Outcome::done(json!({"loss": null})));
-    assert_eq!(shell("true").await, Outcome::done(Value::Null));
+    assert_eq!(done(shell("echo noise; echo '{\"n\": 1}'")).await, json!({"n": 1}));
+    assert_eq!(done(shell("echo all is well")).await, json!("all is well"));
+    assert_eq!(done(shell("printf 42")).await, json!(42));
+    assert_eq!(done(shell("echo '{\"loss\": NaN}'")).await, json!({"loss": null}));
+    assert_eq!(done(shell("true")).await, Value::Null);
 }
 
 #[tokio::test]
@@ -230,7 +239,7 @@ async fn what_a_command_leaves_behind_neither_delays_its_result_nor_outlives_it(
         opened.expect("joined").expect("opened");
     };
     let config = json!({"command": ["sh", "-c", script], "env": {"FIFO": fifo.path, "GATE": gate.path}});
-    let (outcome, ()) = tokio::join!(run(config), open_gate);
-    assert_eq!(outcome, Outcome::done(json!("done")));
+    let (result, ()) = tokio::join!(done(run(config)), open_gate);
+    assert_eq!(result, json!("done"));
     assert_eq!(reader.await.expect("read"), "alive\n");
 }
