@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 
 /// Messages that wait in the inbox of the writer; above it clients are refused (protocol §1).
 pub const INBOX_MAX: usize = 16_384;
+/// Bytes of the messages that wait in the inbox, as their frames came; above it clients are refused.
+pub const INBOX_BYTES_MAX: usize = 128 << 20;
 /// Messages that wait in the outbox of one connection; a consumer that is further behind is cut off.
 pub const OUTBOX_MAX: usize = 65_536;
 
@@ -22,6 +24,8 @@ pub const OUTBOX_MAX: usize = 65_536;
 pub struct Inbound {
     /// Who speaks.
     pub connection: ConnectionNo,
+    /// Bytes of the frame that it came in.
+    pub bytes: usize,
     /// What it says.
     pub message: Message,
 }
@@ -69,7 +73,7 @@ pub enum Message {
     Closed,
     /// Not from a client: a reading of the load of coordinator and local agents.
     Load {
-        /// Processor time, in hundredths of a percent of the machine.
+        /// Processor time, in hundredths of a percent of one core.
         cpu: u32,
         /// Memory in KiB.
         memory: u64,

@@ -6,7 +6,6 @@
 use crate::clock::Clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use everlog_replay::Timestamp;
-use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -49,7 +48,7 @@ fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
 /// What the coordinator and its local agents use together, with all their descendants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Processor time in hundredths of a percent of the whole machine.
+    /// Processor time in hundredths of a percent of one core.
     pub cpu_hundredths: u32,
     /// Resident memory in KiB.
     pub memory_kib: u64,
@@ -75,7 +74,6 @@ pub struct Watch {
 /// The thread that watches.
 #[derive(Debug)]
 pub struct Machine {
-    latest: Arc<Mutex<Option<SystemSample>>>,
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -96,36 +94,27 @@ impl Machine {
     /// # Errors
     /// When the operating system gives no thread.
     pub fn start(watch: Watch) -> io::Result<Self> {
-        let latest = Arc::new(Mutex::new(None));
         let (stop, stopped) = bounded(0);
-        let seen = Arc::clone(&latest);
         let thread =
-            std::thread::Builder::new().name("machine".to_owned()).spawn(move || run(&watch, &seen, &stopped))?;
-        Ok(Self { latest, stop, thread })
-    }
-
-    /// The latest sample; `None` in the first second.
-    #[must_use]
-    pub fn latest(&self) -> Option<SystemSample> {
-        self.latest.lock().clone()
+            std::thread::Builder::new().name("machine".to_owned()).spawn(move || run(&watch, &stopped))?;
+        Ok(Self { stop, thread })
     }
 
     /// Ends the thread: when this returns it holds nothing any more.
     pub async fn stop(self) {
-        let Self { stop, thread, .. } = self;
+        let Self { stop, thread } = self;
         drop(stop);
         // A sample that is under way is waited for, but not on a thread that serves clients.
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     }
 }
 
-fn run(watch: &Watch, latest: &Mutex<Option<SystemSample>>, stopped: &Receiver<()>) {
+fn run(watch: &Watch, stopped: &Receiver<()>) {
     let interval = watch.interval.max(INTERVAL_MIN);
     let mut probe = Probe::new(&*watch.clock);
     let mut wait = interval.min(FIRST_WITHIN);
     while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
         let (sample, load) = probe.sample(watch);
-        *latest.lock() = Some(sample.clone());
         (watch.observe)(&sample, load);
         wait = interval;
     }
@@ -228,17 +217,16 @@ fn load_of(system: &System, local_agents: &[u32]) -> Option<Load> {
             (pid.as_u32(), Process { parent, cpu: process.cpu_usage(), memory_kib: process.memory() / KIB })
         })
         .collect();
-    let cores = system.cpus().len();
     let roots = local_agents.iter().copied().chain([own]).collect();
-    (processes.contains_key(&own) && cores > 0).then(|| sum(&processes, &roots, cores))
+    processes.contains_key(&own).then(|| sum(&processes, &roots))
 }
 
 /// What the processes below (and including) `roots` use.
-fn sum(processes: &BTreeMap<u32, Process>, roots: &BTreeSet<u32>, cores: usize) -> Load {
+fn sum(processes: &BTreeMap<u32, Process>, roots: &BTreeSet<u32>) -> Load {
     let ours = processes.iter().filter(|(pid, _)| is_below(processes, roots, **pid));
     let (cpu, memory_kib) =
         ours.fold((0.0, 0), |(cpu, memory), (_, process)| (cpu + f64::from(process.cpu), memory + process.memory_kib));
-    Load { cpu_hundredths: (cpu * 100.0 / cores as f64).round() as u32, memory_kib }
+    Load { cpu_hundredths: (cpu * 100.0).round() as u32, memory_kib }
 }
 
 /// Whether a process or one of its ancestors is one of `roots`. The table was not read at one moment, so a reused number may
@@ -270,9 +258,9 @@ mod tests {
             (30, process(Some(31), 9.0, 9)),
             (31, process(Some(30), 9.0, 9)),
         ]);
-        let of = |roots: &[u32]| sum(&processes, &roots.iter().copied().collect(), 2);
-        assert_eq!(of(&[10]), Load { cpu_hundredths: 7_500, memory_kib: 1_110 });
-        assert_eq!(of(&[10, 12, 20]), Load { cpu_hundredths: 8_000, memory_kib: 1_115 }, "nothing counts twice");
+        let of = |roots: &[u32]| sum(&processes, &roots.iter().copied().collect());
+        assert_eq!(of(&[10]), Load { cpu_hundredths: 15_000, memory_kib: 1_110 });
+        assert_eq!(of(&[10, 12, 20]), Load { cpu_hundredths: 16_000, memory_kib: 1_115 }, "nothing counts twice");
         assert_eq!(of(&[99]), Load { cpu_hundredths: 0, memory_kib: 0 });
     }
 
@@ -293,7 +281,7 @@ mod tests {
         .unwrap();
         let (sample, load) = samples.recv_timeout(Duration::from_secs(30)).unwrap();
         let load = load.unwrap();
-        assert!((1..100 << 20).contains(&load.memory_kib) && load.cpu_hundredths <= 20_000, "{load:?}");
+        assert!((1..100 << 20).contains(&load.memory_kib) && load.cpu_hundredths <= 1_000_000, "{load:?}");
         for percent in [sample.cpu_percent, sample.memory_percent, sample.disk_usage_percent] {
             assert!((0.0..=100.0).contains(&percent.unwrap()), "{sample:?}");
         }
@@ -301,7 +289,6 @@ mod tests {
         let json = serde_json::to_value(&sample).unwrap();
         assert_eq!(json.as_object().unwrap().len(), 10);
         assert!(json["timestamp"].as_str().unwrap().ends_with("+00:00"));
-        assert!(machine.latest().is_some());
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(machine.stop());
     }
 

@@ -9,6 +9,7 @@ use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId, Ti
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use tokio::sync::watch;
 
 /// What sessions, the writer and the collectors share.
@@ -23,6 +24,8 @@ pub struct Shared {
     pub directory: Directory,
     /// The way to the writer.
     pub inbox: Sender<Inbound>,
+    /// Bytes of what waits there.
+    pub inbox_bytes: AtomicUsize,
     /// The newest progress of the tasks that run.
     pub progress: Mutex<BTreeMap<TaskId, Progress>>,
     /// The newest figures of each agent.

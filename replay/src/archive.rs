@@ -74,6 +74,7 @@ impl TaskStory {
         if let Event::TaskAssigned(e) = &envelope.event {
             info.attempt = e.attempt;
             info.started_at = None;
+            info.assigned_agent = Some(Shown(e.agent.clone()));
             return Some(TaskStep::Assign);
         }
         if let Event::TaskStarted(_) = &envelope.event {
@@ -159,8 +160,8 @@ impl PipelineStory {
         if let Event::ModeChosen(e) = &envelope.event {
             self.info.mode = e.mode.as_str();
         }
-        let (failed, stopped) =
-            (matches!(envelope.event, Event::PipelineFailed(_)), matches!(envelope.event, Event::PipelineStopped(_)));
+        let failed = matches!(envelope.event, Event::PipelineFailed(_));
+        let stopped = matches!(&envelope.event, Event::PipelineStopped(e) if e.ended_it);
         if !self.ended && (failed || stopped || matches!(envelope.event, Event::PipelineCompleted(_))) {
             self.ended = true;
             self.stopped = stopped;
@@ -168,7 +169,7 @@ impl PipelineStory {
             self.info.completed_at = Some(Shown(envelope.at));
         }
         if let Event::PipelineFailed(e) = &envelope.event {
-            self.info.error_info = Some(e.error.clone());
+            self.info.error_info = Some(ErrorInfo::of_pipeline(&e.error));
         }
     }
 

@@ -73,7 +73,7 @@ pub enum Command {
     },
     /// A reading of the load of coordinator and local agents.
     ObserveLoad {
-        /// Processor time, in hundredths of a percent of the machine.
+        /// Processor time, in hundredths of a percent of one core.
         cpu: u32,
         /// Memory in KiB.
         memory: u64,

@@ -31,6 +31,7 @@ pub use apply::{Illegal, apply};
 pub use archive::{PipelineStory, TaskStory};
 pub use command::{Command, Failure, NewTask, Observation};
 pub use decide::decide;
+pub use decide::registers::SERVER_METRICS_KEY;
 pub use envelope::{Actor, Envelope, RequestKey, Stamp};
 pub use event::Event;
 pub use ids::{AgentId, ConnectionNo, ErrorId, PipelineId, Seq, TaskId, Timestamp};

@@ -12,8 +12,9 @@ pub const SLOTS_MAX: u32 = 65_536;
 pub const AGENTS_MAX: usize = 100_000;
 /// Lost agents that stay in the views; older ones are forgotten (their history stays in the log).
 pub const LOST_AGENTS_MAX: usize = 1_000;
-/// Tasks that have not ended, over all pipelines: bounds memory (about 0.5 KiB a task).
-pub const LIVE_TASKS_MAX: usize = 5_000_000;
+/// Tasks that have not ended, over all pipelines: bounds memory (about 1.3 KB a task), and the events of one command: all of them
+/// can be stopped at once, with at most 150 bytes each in a frame of the log.
+pub const LIVE_TASKS_MAX: usize = 1_500_000;
 /// Dependencies of one task.
 pub const DEPENDENCIES_MAX: usize = 100_000;
 /// Bytes that the inputs of one task take in its assignment, each with its name and a reference in place of its result: half of
@@ -51,6 +52,10 @@ pub const REQUESTS_MAX: usize = 100_000;
 pub const REQUEST_MEMORY_MS: u64 = 600_000;
 /// Refusals recorded singly for one actor and time bucket; further ones are counted.
 pub const REFUSALS_PER_BUCKET: u32 = 20;
+/// Refusals recorded singly for all actors together in one time bucket: reconnecting is no way around the limit above.
+pub const REFUSALS_PER_BUCKET_ALL: u32 = 1_000;
+/// Bytes of one memory value: it must be readable in a frame of the shortest kind.
+pub const VALUE_BYTES_MAX: usize = (1 << 20) - (16 << 10);
 /// Length of a bucket of observed operations and refusals, in milliseconds.
 pub const BUCKET_MS: u64 = 60_000;
 /// Payload bytes that are kept inside the state; a longer payload is a reference into the log.

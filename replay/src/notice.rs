@@ -94,12 +94,15 @@ pub fn notices(state: &State, envelope: &Envelope, watched: bool, out: &mut Vec<
     match &envelope.event {
         Event::PipelineCreated(e) => out.push(pipeline("pipeline/created", e.pipeline)),
         Event::PipelineStarted(e) => out.push(pipeline("pipeline/started", e.pipeline)),
-        Event::PipelineStopped(e) => out.push(pipeline("pipeline/stopped", e.pipeline)),
+        Event::PipelineStopped(e) => out.extend(e.ended_it.then(|| pipeline("pipeline/stopped", e.pipeline))),
         Event::PipelinePaused(e) => out.push(pipeline("pipeline/paused", e.pipeline)),
         Event::PipelineResumed(e) => out.push(pipeline("pipeline/resumed", e.pipeline)),
         Event::PipelineCompleted(e) => out.push(pipeline("pipeline/completed", e.pipeline)),
         Event::PipelineFailed(e) => out.push(pipeline("pipeline/failed", e.pipeline)),
-        Event::PipelineDeleted(e) => out.push(pipeline("pipeline/deleted", e.pipeline)),
+        Event::PipelineDeleted(e) => {
+            let (method, name) = ("pipeline/deleted", e.name.as_str().into());
+            out.push(Notice::Pipeline { method, pipeline: e.pipeline, name });
+        }
         Event::TaskAssigned(e) => out.extend(assigned(state, e.task)),
         Event::TaskCancelled(e) => {
             let agent = e.agent.as_ref();
@@ -121,6 +124,7 @@ pub fn notices(state: &State, envelope: &Envelope, watched: bool, out: &mut Vec<
         | Event::TaskCompleted(_)
         | Event::TaskFailed(_)
         | Event::TaskReleased(_)
+        | Event::AssignmentConfirmed(_)
         | Event::CoordinatorStarted(_)
         | Event::CoordinatorStopped(_)
         | Event::ConnectionOpened(_)
@@ -164,9 +168,14 @@ fn assigned(state: &State, id: TaskId) -> Option<Notice> {
         name: Arc::clone(&task.name),
         attempt: task.attempt,
         config: task.config.clone(),
-        inputs: upstream.map(|task| (task.id, Arc::clone(&task.name), task.result.clone())).collect(),
+        inputs: upstream.map(|task| (task.id, Arc::clone(&task.name), input_of(task))).collect(),
         lease_until: lease.until,
     })))
+}
+
+/// What a task gives to those that depend on it: its result, or null where they run although it failed.
+fn input_of(task: &Task) -> Payload {
+    if task.status == TaskStatus::Completed { task.result.clone() } else { Payload::null() }
 }
 
 fn change(state: &State, task: &Task) -> Notice {

@@ -67,7 +67,7 @@ pub struct PipelineInfo {
     /// Its figures.
     pub metrics: PipelineFigures,
     /// The first failure that counts against it.
-    pub error_info: Option<String>,
+    pub error_info: Option<ErrorInfo>,
 }
 
 /// The figures of a pipeline.
@@ -150,19 +150,26 @@ impl PipelineInfo {
             mode: pipeline.mode.as_str(),
             config: pipeline.config.clone(),
             metrics: PipelineFigures::of(pipeline, now),
-            error_info: pipeline.error.clone(),
+            error_info: pipeline.error.as_deref().map(ErrorInfo::of_pipeline),
         }
     }
 }
 
-/// Why a task failed or was cancelled.
+/// Why a task failed or was cancelled, or why a pipeline failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct ErrorInfo {
-    /// reported, timeout, agent_lost, quarantined, cancelled or skipped.
+    /// Of a task: reported, timeout, agent_lost, quarantined, cancelled or skipped. Of a pipeline: task_failed.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// For a person.
     pub message: String,
+}
+
+impl ErrorInfo {
+    /// The failure of a pipeline.
+    pub(crate) fn of_pipeline(message: &str) -> Self {
+        Self { kind: "task_failed", message: message.to_owned() }
+    }
 }
 
 impl From<&TaskError> for ErrorInfo {
@@ -182,7 +189,7 @@ pub struct TaskInfo {
     pub name: Arc<str>,
     /// pending, assigned, running, completed, failed or cancelled.
     pub status: &'static str,
-    /// Who works on it.
+    /// Who works on it, or ended it.
     pub assigned_agent: Option<Shown<AgentId>>,
     /// When it was created.
     pub created_at: Shown<Timestamp>,
@@ -225,7 +232,7 @@ impl TaskInfo {
             pipeline_id: state.pipeline_of(task).map(|pipeline| pipeline.id.to_string()).unwrap_or_default(),
             name: Arc::clone(&task.name),
             status: task.status.as_str(),
-            assigned_agent: task.lease.as_ref().map(|lease| Shown(state.agents[lease.agent].id.clone())),
+            assigned_agent: task.holder().cloned().map(Shown),
             created_at: Shown(task.created_at),
             started_at: task.started_at.map(Shown),
             completed_at: task.ended_at.map(Shown),

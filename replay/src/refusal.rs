@@ -36,7 +36,7 @@ pub enum Refusal {
         status: PipelineStatus,
     },
     /// It does not run.
-    #[error("pipeline {pipeline} is {status}, not running; start it with pipeline/start")]
+    #[error("pipeline {pipeline} is {status}, not running; {}", not_running_step(*status))]
     PipelineNotRunning {
         /// Which.
         pipeline: PipelineId,
@@ -143,6 +143,15 @@ pub enum Refusal {
     ErrorNotFound(ErrorId),
 }
 
+fn not_running_step(status: PipelineStatus) -> &'static str {
+    match status {
+        PipelineStatus::Idle => "start it with pipeline/start",
+        PipelineStatus::Paused => "resume it with pipeline/resume",
+        PipelineStatus::Running | PipelineStatus::Stopping => "pipeline/status shows how far it is",
+        PipelineStatus::Completed | PipelineStatus::Failed => "create a new one to run it again",
+    }
+}
+
 impl Refusal {
     /// The stable code (protocol §2).
     #[must_use]
@@ -183,7 +192,7 @@ impl Refusal {
             Self::PipelineNotRunning { pipeline: id, status } => pipeline(id, status, "running"),
             Self::PipelineNotPaused { pipeline: id, status } => pipeline(id, status, "paused"),
             Self::PipelineAlive { pipeline: id, status } => pipeline(id, status, "idle, completed, failed"),
-            Self::PipelineEnded { pipeline: id, status } => pipeline(id, status, "idle, running, paused"),
+            Self::PipelineEnded { pipeline: id, status } => pipeline(id, status, "idle"),
             Self::PipelineNotFound(id) => vec![("pipeline_id", id.clone())],
             Self::TaskNotFound(id) => vec![("task_id", id.clone())],
             Self::TaskAssigned { task, agent } => vec![("task_id", task.to_string()), ("agent_id", agent.to_string())],

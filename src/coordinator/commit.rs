@@ -6,8 +6,9 @@ use crate::exchange::{Outbox, Outgoing};
 use crate::failure::Failure;
 use crate::shared::Shared;
 use crossbeam_channel::Receiver;
-use everlog_replay::{Notice, Seq};
-use everlog_storage::{CommitLog, Log};
+use everlog_replay::event::CoordinatorStopped;
+use everlog_replay::{Actor, Envelope, Notice, Seq, Timestamp, codec};
+use everlog_storage::{CommitLog, Frame, Log};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -33,7 +34,9 @@ impl Committer {
     pub(super) fn run(mut self, turns: &Receiver<Turn>) {
         for turn in turns {
             let last = turn.last;
+            let (first, at) = (turn.frame.first(), turn.frame.at());
             if let Err(fault) = self.commit(turn) {
+                self.record_full_disk(&fault, first, at);
                 tracing::error!(%fault, "the log can not be written; nothing more is acknowledged");
                 self.ended.send_replace(Some(Outcome::Failed(Failed(fault.to_string()))));
                 return;
@@ -49,6 +52,33 @@ impl Committer {
         };
         // A failure of the writer stands.
         self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(outcome).is_none());
+    }
+
+    /// The log says why it ends, out of the reserve that is kept for this.
+    fn record_full_disk(&mut self, failure: &Failure, seq: Seq, at: i64) {
+        if !matches!(failure, Failure::Storage(fault) if fault.is_full()) {
+            return;
+        }
+        let event = CoordinatorStopped { reason: "the disk is full".to_owned() }.into();
+        let envelope = Envelope {
+            seq,
+            at: Timestamp(at),
+            actor: Actor::Coordinator,
+            cause: 0,
+            run_seq: 0,
+            request: None,
+            altered: false,
+            event,
+        };
+        let mut frame = Frame::new(seq, at);
+        let mut written = Ok(());
+        frame.push_with(|out| written = codec::encode(&envelope, out));
+        let recorded = written.map_err(|error| error.to_string()).and_then(|()| {
+            self.log.append_from_reserve(&frame).map_err(|fault| fault.to_string())
+        });
+        if let Err(error) = recorded {
+            tracing::warn!(error, "that the disk is full could not be put on record");
+        }
     }
 
     fn commit(&mut self, turn: Turn) -> Result<(), Failure> {

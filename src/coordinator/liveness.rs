@@ -37,6 +37,11 @@ impl Liveness {
         self.agents.insert(agent, Sign::Connected(connection));
     }
 
+    /// An agent left, or is lost.
+    pub(super) fn left(&mut self, agent: &AgentId) {
+        self.agents.remove(agent);
+    }
+
     /// The agents whose connection this was.
     pub(super) fn closed(&mut self, connection: ConnectionNo, mono_ms: i64) -> Vec<AgentId> {
         let mut gone = Vec::new();

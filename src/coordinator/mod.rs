@@ -31,13 +31,15 @@ use everlog_storage::{DataDir, Fault, Opened};
 use parking_lot::{Mutex, RwLock};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// Longest time without a turn, in milliseconds: silences and ended buckets are noticed within it.
 pub const TICK_MS: u64 = 250;
+/// Bytes of the messages of one turn, as their frames came: a turn is one frame of the log, which has a limit of its own.
+pub const TURN_BYTES_MAX: usize = 16 << 20;
 /// Messages of one turn: bounds how long readers wait for the state (a few microseconds each).
 pub const TURN_MESSAGES_MAX: usize = 2_048;
 /// Turns between writer and committer: one is synced while the next is decided; more would only add to the waiting.
@@ -99,6 +101,7 @@ impl Coordinator {
             clock: Arc::new(clock),
             directory: Directory::default(),
             inbox,
+            inbox_bytes: AtomicUsize::new(0),
             progress: Mutex::default(),
             agent_metrics: Mutex::default(),
             history: Arc::new(LogHistory::new(store.clone())),
@@ -114,7 +117,7 @@ impl Coordinator {
         let (turns, decided) = bounded(TURNS_IN_FLIGHT);
         let (ended, outcome) = watch::channel(None);
         let (follow, durable_frames) = snapshots::channel();
-        let follower = snapshots::Follower::new(log.reader(), snapshots.clone(), durable_frames);
+        let follower = snapshots::Follower::new(log.reader(), store.clone(), snapshots.clone(), durable_frames);
         let committer = Committer { log, shared: Arc::clone(&shared), durable, ended: ended.clone(), follow };
         let threads = vec![
             spawn("everlog-follower", move || follower.run())?,
@@ -149,7 +152,7 @@ impl Coordinator {
     pub fn observe_load(&self, cpu_hundredths: u32, memory_kib: u64) {
         let message = Message::Load { cpu: cpu_hundredths, memory: memory_kib };
         // The next reading follows in seconds.
-        drop(self.shared.inbox.try_send(Inbound { connection: 0, message }));
+        drop(self.shared.inbox.try_send(Inbound { connection: 0, bytes: 0, message }));
     }
 
     /// Resolves when the coordinator has ended without being asked to.
@@ -171,7 +174,7 @@ impl Coordinator {
     /// When the coordinator failed before, or the log can not be closed. What was acknowledged is safe in any case.
     pub async fn drain(self, reason: &str) -> Result<(), Failed> {
         let message = Message::Drain { reason: reason.to_owned() };
-        let inbound = Inbound { connection: 0, message };
+        let inbound = Inbound { connection: 0, bytes: 0, message };
         let shared = Arc::clone(&self.shared);
         let work = tokio::task::spawn_blocking(move || {
             // An error means that the writer has ended already.
@@ -217,7 +220,13 @@ fn write(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        batch.extend(messages.try_iter().take(TURN_MESSAGES_MAX - 1));
+        let mut bytes: usize = batch.iter().map(|inbound: &Inbound| inbound.bytes).sum();
+        while batch.len() < TURN_MESSAGES_MAX && bytes < TURN_BYTES_MAX {
+            let Ok(inbound) = messages.try_recv() else { break };
+            bytes += inbound.bytes;
+            batch.push(inbound);
+        }
+        shared.inbox_bytes.fetch_sub(bytes, Ordering::AcqRel);
         let turn = writer.turn(batch.drain(..), messages.is_empty(), shared.clock.now(), shared.clock.mono_ms());
         match turn {
             Ok(turn) if turn.is_empty() => {}

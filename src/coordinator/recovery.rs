@@ -18,19 +18,26 @@ pub(super) fn recover(log: &CommitLog, snapshots: &Snapshots) -> Result<State, F
 
 /// The state of the newest snapshot that is sound and not ahead of the log; otherwise the empty state.
 pub(super) fn newest(snapshots: &Snapshots, durable: Seq) -> Result<State, Failure> {
-    let found = snapshots.at_or_before(durable)?;
-    let Some((seq, bytes)) = found else { return Ok(State::default()) };
-    match State::load(&bytes) {
-        Ok(state) => Ok(state),
-        Err(error) => {
-            tracing::warn!(seq, %error, "a snapshot of another form is passed over; the whole log is replayed");
-            Ok(State::default())
+    let mut before = durable;
+    while let Some((seq, bytes)) = snapshots.at_or_before(before)? {
+        match State::load(&bytes) {
+            Ok(state) => return Ok(state),
+            Err(error) => tracing::warn!(seq, %error, "a snapshot of another form is passed over; more of the log is replayed"),
         }
+        before = seq.saturating_sub(1);
     }
+    Ok(State::default())
 }
 
 /// Folds the log into `state`, up to and including `to`.
 pub(super) fn fold(state: &mut State, log: &LogReader, to: Seq) -> Result<(), Failure> {
+    state.begin_recovery();
+    fold_frames(state, log, to)?;
+    state.end_recovery();
+    Ok(())
+}
+
+fn fold_frames(state: &mut State, log: &LogReader, to: Seq) -> Result<(), Failure> {
     let mut frames = log.frames(state.seq + 1);
     let mut frame = Frame::new(1, 0);
     while state.seq < to && frames.next_into(&mut frame)? {

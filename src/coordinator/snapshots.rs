@@ -5,7 +5,7 @@ use super::recovery;
 use crate::failure::Failure;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use everlog_replay::Seq;
-use everlog_storage::{LogReader, SNAPSHOT_EVERY, Snapshots};
+use everlog_storage::{LogReader, SNAPSHOT_EVERY, Snapshots, Store};
 
 /// Tells the follower how far the log is durable. Never waits: only the newest position matters.
 pub(super) struct Follow(Sender<Seq>);
@@ -13,6 +13,7 @@ pub(super) struct Follow(Sender<Seq>);
 /// Takes snapshots behind the writer.
 pub(super) struct Follower {
     log: LogReader,
+    store: Store,
     snapshots: Snapshots,
     durable: Receiver<Seq>,
 }
@@ -31,14 +32,15 @@ impl Follow {
 }
 
 impl Follower {
-    pub(super) fn new(log: LogReader, snapshots: Snapshots, durable: Receiver<Seq>) -> Self {
-        Self { log, snapshots, durable }
+    pub(super) fn new(log: LogReader, store: Store, snapshots: Snapshots, durable: Receiver<Seq>) -> Self {
+        Self { log, store, snapshots, durable }
     }
 
     /// Until the committer ends.
     pub(super) fn run(self) {
         let mut newest = self.snapshots.list().ok().and_then(|all| all.last().copied()).unwrap_or(0);
         for durable in &self.durable {
+            self.tell_findings();
             if durable < newest + SNAPSHOT_EVERY {
                 continue;
             }
@@ -50,6 +52,13 @@ impl Follower {
                     newest = durable;
                 }
             }
+        }
+    }
+
+    /// Nothing is mended in silence.
+    fn tell_findings(&self) {
+        for finding in self.store.take_findings().into_iter().chain(self.snapshots.take_findings()) {
+            tracing::warn!(%finding, "something was not as it should be");
         }
     }
 

@@ -22,7 +22,7 @@ impl Bench {
         let connection = coordinator.next_connection();
         let outbox = Outbox::new(shared.clock.mono_ms());
         shared.directory.insert(connection, outbox.clone());
-        shared.inbox.send(Inbound { connection, message: Message::Opened { peer: "test".to_owned() } }).unwrap();
+        shared.inbox.send(Inbound { connection, bytes: 0, message: Message::Opened { peer: "test".to_owned() } }).unwrap();
         Self { coordinator, outbox, connection }
     }
 
@@ -37,7 +37,7 @@ impl Bench {
         }
         let message =
             Message::Request { id: id.to_owned(), body, method: method.to_owned(), operation, altered: false };
-        self.coordinator.shared().inbox.send(Inbound { connection: self.connection, message }).unwrap();
+        self.coordinator.shared().inbox.send(Inbound { connection: self.connection, bytes: 0, message }).unwrap();
     }
 
     /// The answer to a request: its result, or its error's code.
@@ -174,7 +174,7 @@ async fn what_is_no_longer_in_the_state_is_answered_from_the_log() {
                 operation: Operation::Change { command, reply: Reply::None },
                 altered: false,
             };
-            shared.inbox.send(Inbound { connection: 7, message }).unwrap();
+            shared.inbox.send(Inbound { connection: 7, bytes: 0, message }).unwrap();
         }
     }
     let mut durable = shared.durable.clone();

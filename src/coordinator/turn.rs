@@ -223,13 +223,14 @@ impl Writer {
     }
 
     /// What is kept beside the state ends with the attempt, or with the agent, that it is about.
-    fn forget(&self, event: &Event) {
+    fn forget(&mut self, event: &Event) {
         if let Some(task) = event.ended_attempt() {
             self.shared.progress.lock().remove(&task);
         } else if let Event::AgentUnregistered(event::AgentUnregistered { agent })
         | Event::AgentLost(event::AgentLost { agent, .. }) = event
         {
             self.shared.agent_metrics.lock().remove(agent);
+            self.liveness.left(agent);
         }
     }
 
@@ -388,7 +389,16 @@ impl Writer {
             request: Some(key),
             altered: work.altered,
         };
-        if let Some(events) = work.state.answered(&stamp)? {
+        let repeated = work.state.answered(&stamp)?;
+        // A registration belongs to its connection: repeated on another one, it is a new one.
+        let moved = matches!(command, Command::RegisterAgent { agent, .. }
+            if !work.state.agent(agent).is_ok_and(|agent| agent.connection == connection));
+        if let (Some(_), true) = (repeated, moved) {
+            let events = self.run(work, command, &Stamp { request: None, ..stamp })?.into();
+            work.turn.send(connection, Outgoing::Reply { id, reply, events });
+            return Ok(());
+        }
+        if let Some(events) = repeated {
             work.turn.deliver(connection, Delivery::Repeated { id, reply, events });
             return Ok(());
         }
@@ -405,14 +415,13 @@ impl Writer {
         operation: Operation,
     ) -> Result<(), Stop> {
         match operation {
-            Operation::Change { command, .. } | Operation::Register { command, .. } => {
-                self.client(work, connection, None, &command).map(drop)
-            }
+            Operation::Change { command, .. } => self.client(work, connection, None, &command).map(drop),
             Operation::Progress { task, agent, progress, details } => {
                 self.progress(work, connection, task, &agent, progress, details)
             }
             Operation::AgentMetrics { agent, metrics } => self.agent_metrics(work, connection, &agent, metrics),
-            Operation::Read(_) | Operation::Session(_) | Operation::Observe => {
+            // Only asked for in requests; as a notification it would be answered to nobody.
+            Operation::Register { .. } | Operation::Read(_) | Operation::Session(_) | Operation::Observe => {
                 self.observations.answered(connection, method, work.now);
                 Ok(())
             }

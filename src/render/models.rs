@@ -112,10 +112,26 @@ pub(super) fn memory(state: &State, id: Option<&str>) -> Result<String, Refusal>
 
 /// `model/health`.
 pub(super) fn health(state: &State, id: Option<&str>, now: Timestamp) -> Result<String, Refusal> {
+    if let Some(id) = id
+        && !can_judge(&find(state, id)?.latest)
+    {
+        let why = "neither accuracy nor inference time was reported; report one with model/metrics".to_owned();
+        return Err(Refusal::ModelState { model: id.to_owned(), why });
+    }
     each(state, id, |id, model| {
-        let (health, reasons) = judge(&model.latest);
+        let (health, reasons) = if can_judge(&model.latest) {
+            let (health, reasons) = judge(&model.latest);
+            (Some(health), reasons)
+        } else {
+            (None, vec!["neither accuracy nor inference time was reported".to_owned()])
+        };
         json!({ "model_id": id, "health": health, "reasons": reasons, "timestamp": now.to_string() })
     })
+}
+
+/// Whether anything was reported that health rests on.
+fn can_judge(figures: &ModelFigures) -> bool {
+    ["accuracy", "average_inference_time_ms", "inference_time"].into_iter().any(|name| figures.get(name).is_some())
 }
 
 fn judge(figures: &ModelFigures) -> (&'static str, Vec<String>) {

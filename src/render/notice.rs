@@ -3,6 +3,7 @@
 use super::read::fetch_within;
 use super::{raw, resolve, text};
 use crate::shared::Shared;
+use everlog_replay::limits::INPUT_OVERHEAD_BYTES;
 use everlog_replay::record::{Reference, Shown};
 use everlog_replay::{AgentId, Assignment, Json, Notice, Payload, PipelineId, TaskChange, TaskId, Timestamp};
 use serde::Serialize;
@@ -91,7 +92,8 @@ fn assigned(shared: &Shared, assignment: &Assignment, frame_bytes_max: usize) ->
         lease_expires_at: Shown<Timestamp>,
         agent_id: &'a str,
     }
-    let mut room = frame_bytes_max.saturating_sub(ASSIGNMENT_OVERHEAD_BYTES);
+    let names = assignment.inputs.iter().map(|(_, name, _)| name.len() + INPUT_OVERHEAD_BYTES).sum::<usize>();
+    let mut room = frame_bytes_max.saturating_sub(ASSIGNMENT_OVERHEAD_BYTES + names);
     let mut take = |payload: &Payload, target: &dyn Fn() -> String| {
         let mut payload = payload.clone();
         fetch_within(shared, &mut payload, room, target);

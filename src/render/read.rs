@@ -7,13 +7,14 @@ use crate::protocol::{Page, Query};
 use crate::shared::Shared;
 use everlog_replay::record::{AgentInfo, ErrorInfo, PipelineInfo, Reference, Shown, TaskInfo};
 use everlog_replay::state::{Agent, Presence, State, Task};
-use everlog_replay::{AgentId, Payload, PipelineId, Refusal, TaskId, Timestamp};
+use everlog_replay::{SERVER_METRICS_KEY, AgentId, Payload, PipelineId, Refusal, TaskId, Timestamp};
 use serde_json::{Value, json};
 
+/// Bytes of a configuration, a result or details in a list; longer ones are references there, and whole where the one record is
+/// asked for. So every page has room for some records.
+const LISTED_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a frame that are not the list: the envelope, the other fields.
 const FRAME_OVERHEAD_BYTES: usize = 1_024;
-/// The memory key that the coordinator itself keeps current (protocol §3).
-const SERVER_METRICS: &str = "server/metrics";
 
 /// The `result` of a reading request.
 ///
@@ -22,7 +23,7 @@ const SERVER_METRICS: &str = "server/metrics";
 pub fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Result<String, Refusal> {
     let room = frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
     match query {
-        Query::PipelineStatus(id) => pipeline_status(shared, *id),
+        Query::PipelineStatus(id) => pipeline_status(shared, *id, room),
         Query::PipelineList { status, page } => {
             let wanted = |state: &State| {
                 let all = state.pipelines.iter().map(|(_, pipeline)| pipeline);
@@ -35,7 +36,8 @@ pub fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Result<St
             let (records, total) = wanted(&shared.state.read());
             let mut list = Listing::new("pipelines", *page, room);
             for mut record in records {
-                fetch(shared, &mut record.config);
+                let id = record.id.0;
+                fetch_within(shared, &mut record.config, LISTED_BYTES_MAX, || format!("pipeline:{id}/config"));
                 if !list.add(&record) {
                     break;
                 }
@@ -71,13 +73,13 @@ pub fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Result<St
     }
 }
 
-fn pipeline_status(shared: &Shared, id: PipelineId) -> Result<String, Refusal> {
+fn pipeline_status(shared: &Shared, id: PipelineId, room: usize) -> Result<String, Refusal> {
     let known = shared.state.read().pipeline(id).map(|pipeline| PipelineInfo::of(pipeline, shared.clock.now()));
     let mut record = match known {
         Ok(record) => record,
         Err(refusal) => archived(shared.history.pipeline(id))?.ok_or(refusal)?,
     };
-    fetch(shared, &mut record.config);
+    fetch_within(shared, &mut record.config, room, || format!("pipeline:{id}/config"));
     Ok(text(&record))
 }
 
@@ -156,10 +158,8 @@ struct TaskFilter<'a> {
 }
 
 impl TaskFilter<'_> {
-    fn admits(&self, state: &State, task: &Task) -> bool {
-        let of_agent =
-            |agent: &AgentId| task.lease.as_ref().is_some_and(|lease| state.agents[lease.agent].id == *agent);
-        self.status.admits(&task.status) && self.agent.is_none_or(of_agent)
+    fn admits(&self, task: &Task) -> bool {
+        self.status.admits(&task.status) && self.agent.is_none_or(|agent| task.holder() == Some(agent))
     }
 
     fn matching<'a>(&self, state: &'a State) -> Vec<&'a Task> {
@@ -168,9 +168,9 @@ impl TaskFilter<'_> {
             Wanted::Nothing => Vec::new(),
             Wanted::Only(id) => {
                 let tasks = state.pipeline(*id).map(|pipeline| pipeline.tasks.as_slice()).unwrap_or_default();
-                tasks.iter().map(|ix| &state.tasks[*ix]).filter(|task| self.admits(state, task)).collect()
+                tasks.iter().map(|ix| &state.tasks[*ix]).filter(|task| self.admits(task)).collect()
             }
-            Wanted::Any => state.tasks.iter().map(|(_, task)| task).filter(|task| self.admits(state, task)).collect(),
+            Wanted::Any => state.tasks.iter().map(|(_, task)| task).filter(|task| self.admits(task)).collect(),
         }
     }
 }
@@ -187,7 +187,7 @@ fn task_list(shared: &Shared, by: &TaskFilter<'_>, page: Page, room: usize) -> S
     for mut record in records {
         let id = record.id.0;
         add_progress(shared, &mut record, id);
-        fetch_task(shared, &mut record, room);
+        fetch_task(shared, &mut record, 2 * LISTED_BYTES_MAX);
         if !list.add(&record) {
             break;
         }
@@ -239,7 +239,7 @@ fn agent_list(shared: &Shared, wanted: impl Fn(&&Agent) -> bool, page: Page, roo
 }
 
 fn memory_get(shared: &Shared, key: &str) -> String {
-    if key == SERVER_METRICS {
+    if key == SERVER_METRICS_KEY {
         return text(&json!({ "key": key, "value": server_metrics(shared), "exists": true }));
     }
     let value = shared.state.read().memory.get(key).cloned();
@@ -271,11 +271,11 @@ fn server_metrics(shared: &Shared) -> Value {
 
 fn memory_list(shared: &Shared, prefix: &str, limit: Option<usize>, room: usize) -> String {
     let state = shared.state.read();
-    let own = SERVER_METRICS.starts_with(prefix) && !state.memory.contains_key(SERVER_METRICS);
+    let own = SERVER_METRICS_KEY.starts_with(prefix) && !state.memory.contains_key(SERVER_METRICS_KEY);
     let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
     let stored = state.memory.range::<str, _>(from).map(|(key, _)| key.as_str());
     let stored = stored.take_while(|key| key.starts_with(prefix));
-    let all: Vec<&str> = own.then_some(SERVER_METRICS).into_iter().chain(stored).collect();
+    let all: Vec<&str> = own.then_some(SERVER_METRICS_KEY).into_iter().chain(stored).collect();
     let mut left = room;
     let fits = |key: &&&str| {
         left = left.saturating_sub(text(key).len() + 1);
@@ -295,7 +295,10 @@ fn error_list(shared: &Shared, component: Option<&str>, error_type: Option<&str>
     let total = all.len();
     let mut list = Listing::new("errors", page, room);
     for entry in all.into_iter().skip(page.offset) {
-        let details: Value = serde_json::from_str(resolve(shared, &entry.details).as_str()).unwrap_or(Value::Null);
+        let mut details = entry.details.clone();
+        fetch_within(shared, &mut details, LISTED_BYTES_MAX, || format!("error:{}/details", entry.id));
+        let details: Value = serde_json::from_str(resolve(shared, &details).as_str()).unwrap_or(Value::Null);
+        let named = |name: &str| if details["$ref"].is_null() { details[name].clone() } else { details.clone() };
         let (action, recovered_at) = entry.recovered.as_ref().map(|(action, at)| (action, at.to_string())).unzip();
         let record = json!({
             "error_id": entry.id.to_string(),
@@ -304,8 +307,8 @@ fn error_list(shared: &Shared, component: Option<&str>, error_type: Option<&str>
             "error_type": entry.error_type,
             "message": entry.message,
             "task_id": entry.task.map(|task| task.to_string()),
-            "details": details["details"],
-            "context": details["context"],
+            "details": named("details"),
+            "context": named("context"),
             "recovery_action": action,
             "recovered_at": recovered_at,
             "status": if recovered_at.is_some() { "recovered" } else { "reported" },

@@ -110,13 +110,13 @@ fn pipeline_created(events: &[Envelope]) -> Option<Value> {
 fn pipeline_stopped(events: &[Envelope]) -> Option<Value> {
     first(events, |event| {
         let Event::PipelineStopped(e) = event else { return None };
-        Some(json!({ "pipeline_id": e.pipeline.to_string(), "status": "stopped", "metrics": counts(&e.counts) }))
+        Some(json!({ "pipeline_id": e.pipeline.to_string(), "status": "stopped", "metrics": counts(&e.counts, e.ended_it) }))
     })
 }
 
-fn counts(counts: &Counts) -> Value {
+fn counts(counts: &Counts, stopped: bool) -> Value {
     json!({
-        "stopped": true,
+        "stopped": stopped,
         "tasks_total": counts.total(),
         "tasks_completed": counts.of(TaskStatus::Completed),
         "tasks_failed": counts.of(TaskStatus::Failed),
@@ -133,10 +133,9 @@ fn task_created(events: &[Envelope]) -> Option<Value> {
 }
 
 fn task_assigned(events: &[Envelope]) -> Option<Value> {
-    first(events, |event| {
-        let Event::TaskAssigned(e) = event else { return None };
-        Some(json!({ "task_id": e.task.to_string(), "agent_id": e.agent.as_str(), "status": "assigned" }))
-    })
+    let subject = events.first()?.event.subject();
+    let (task, agent) = (subject.task?.to_string(), subject.agent?.as_str());
+    Some(json!({ "task_id": task, "agent_id": agent, "status": "assigned" }))
 }
 
 fn task_cancelled(events: &[Envelope]) -> Option<Value> {

@@ -33,6 +33,8 @@ pub const BYTES_PER_WRITE: usize = 1 << 20;
 pub const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
 /// Between two pings of the server (protocol §1).
 pub const PING_EVERY: Duration = Duration::from_secs(20);
+/// Pings in the term of a lease, where that is short: one may be late.
+pub const PINGS_A_LEASE: u32 = 3;
 /// A peer that is silent for this long after a ping is dropped (protocol §1).
 pub const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// The first assignment on a connection leaves so long after the registration's reply: existing clients install their handlers

@@ -137,7 +137,7 @@ impl Server {
     /// When the address or the data directory can not be used; nothing runs then.
     pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
         let doorway = door::bind(&config).await?;
-        let options = Options { settings: config.settings.clone(), data: config.data.clone() };
+        let options = Options { settings: of_this_machine(config.settings.clone()), data: config.data.clone() };
         let opened = tokio::task::spawn_blocking(move || Coordinator::open(options)).await;
         let coordinator = Arc::new(opened.map_err(StartError::Broken)??);
         let shared = coordinator.shared();
@@ -167,12 +167,6 @@ impl Server {
         Arc::clone(&self.shared)
     }
 
-    /// The latest sample of the machine.
-    #[must_use]
-    pub fn system_sample(&self) -> Option<SystemSample> {
-        self.machine.latest()
-    }
-
     /// Resolves when the coordinator has died: the process has to end then, and a restart replays.
     pub async fn failed(&self) -> Failed {
         self.coordinator.failed().await
@@ -197,6 +191,13 @@ impl Server {
         }
         ended
     }
+}
+
+/// A limit in percent of the machine is one in percent of a core, times its cores: what tasks are measured in.
+fn of_this_machine(mut settings: Settings) -> Settings {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    settings.limits.cpu = settings.limits.cpu.saturating_mul(u32::try_from(cores).unwrap_or(u32::MAX));
+    settings
 }
 
 /// Tells everybody every now and then that the server is there (protocol §4).

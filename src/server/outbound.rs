@@ -7,7 +7,7 @@ use super::audience::Audience;
 use super::envelope;
 use super::limits::{
     BYTES_PER_WRITE, ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, FRAMES_PER_WRITE, HANDLERS_WITHIN, LINGER,
-    PEER_FRAME_BYTES_MAX, PEER_FRAME_BYTES_MIN, PING_EVERY, PONG_WITHIN, WRITE_STALL_MAX,
+    PEER_FRAME_BYTES_MAX, PEER_FRAME_BYTES_MIN, PING_EVERY, PINGS_A_LEASE, PONG_WITHIN, WRITE_STALL_MAX,
 };
 use super::turns::{Aside, Turns};
 use crate::exchange::{OUTBOX_MAX, Outbox, Outgoing, Sample};
@@ -18,6 +18,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
 use everlog_replay::{ConnectionNo, Notice, PipelineId, Refusal, Seq};
 use futures_util::{Sink, SinkExt};
 use std::collections::VecDeque;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -77,6 +78,9 @@ enum Handlers {
 /// The rhythm of pings.
 #[derive(Clone, Copy, Debug)]
 struct Pulse {
+    /// Between two pings, and from a ping to its answer.
+    every: Duration,
+    within: Duration,
     due: Instant,
     /// When the peer was pinged (the shared clock's monotonic time), while its answer is awaited.
     pinged_ms: Option<i64>,
@@ -93,6 +97,10 @@ where
         turns: &'s Turns,
         connection: ConnectionNo,
     ) -> Self {
+        // A lease is renewed by signs of life, and an idle peer gives none but its pongs: several must fit into a short lease.
+        let lease = Duration::from_millis(shared.state.read().settings.lease_ms);
+        let every = PING_EVERY.min(lease / PINGS_A_LEASE);
+        let within = PONG_WITHIN.min(every / 2);
         Self {
             sink,
             shared,
@@ -110,7 +118,7 @@ where
             audience: Audience::default(),
             handlers: Handlers::Unknown,
             waiting: VecDeque::new(),
-            pulse: Pulse { due: Instant::now() + PING_EVERY, pinged_ms: None },
+            pulse: Pulse { every, within, due: Instant::now() + every, pinged_ms: None },
         }
     }
 
@@ -169,14 +177,15 @@ where
     /// Pings, and some time later looks whether anything was heard.
     fn beat(&mut self) -> Result<(), End> {
         let Some(pinged_ms) = self.pulse.pinged_ms.take() else {
-            self.pulse = Pulse { due: self.pulse.due + PONG_WITHIN, pinged_ms: Some(self.shared.clock.mono_ms()) };
+            self.pulse.due += self.pulse.within;
+            self.pulse.pinged_ms = Some(self.shared.clock.mono_ms());
             self.frames.push(Message::Ping(Default::default()));
             return Ok(());
         };
         if self.outbox.heard_ms() < pinged_ms {
             return Err(End::Silent);
         }
-        self.pulse.due = Instant::now() + (PING_EVERY - PONG_WITHIN);
+        self.pulse.due = Instant::now() + (self.pulse.every - self.pulse.within);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use super::limits::{BAD_FRAMES_MAX, FRAMES_PER_READ, IN_FLIGHT_MAX, INBOX_NOTIFICATIONS_MAX, LINGER, ROOM_POLL};
 use super::outbound::Outbound;
 use super::turns::Turns;
-use crate::exchange::{INBOX_MAX, Inbound, Message, Outbox};
+use crate::exchange::{INBOX_BYTES_MAX, INBOX_MAX, Inbound, Message, Outbox};
 use crate::protocol::{BadFrame, Frame, FrameType, Operation, frame, interpret, json};
 use crate::shared::Shared;
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, close_code};
@@ -13,6 +13,7 @@ use everlog_replay::{Command, ConnectionNo, Refusal, Timestamp};
 use futures_util::{Sink, Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite;
 use uuid::Uuid;
@@ -42,6 +43,8 @@ pub(super) async fn run<S>(
         frame_bytes_max,
         at: Timestamp(0),
         bad: 0,
+        bytes: 0,
+        read_until: 0,
     };
     {
         let reading = reading.run(stream);
@@ -72,6 +75,10 @@ struct Reading<'s> {
     at: Timestamp,
     /// Frames in a row that were no messages.
     bad: u32,
+    /// Bytes of the frame at hand.
+    bytes: usize,
+    /// Requests that were handed in up to the newest read: what changes something waits until they are answered.
+    read_until: u64,
 }
 
 /// The connection is read no further.
@@ -158,6 +165,7 @@ impl Reading<'_> {
     }
 
     async fn text(&mut self, text: &str) -> Result<(), Deaf> {
+        self.bytes = text.len();
         let cleaned = match json::clean(text) {
             Ok(cleaned) => cleaned,
             Err(problem) => {
@@ -225,6 +233,12 @@ impl Reading<'_> {
     /// Gives a message to the coordinator. What can be refused never waits; what can not be refused waits for room, and with it
     /// everything that the peer sends after it.
     async fn hand_in(&mut self, message: Message) -> Result<(), Deaf> {
+        // A read is carried out when its answer leaves; what was sent after it must not take effect before (protocol §1).
+        if self.read_until > 0 && changes(&message) {
+            self.turns.answered_up_to(self.read_until).await;
+            self.read_until = 0;
+        }
+        let is_read = reads(&message);
         let id = match &message {
             Message::Request { id, .. } | Message::Refused { id: Some(id), .. } => id.clone(),
             Message::Refused { id: None, .. }
@@ -240,12 +254,21 @@ impl Reading<'_> {
             self.refuse(id, message, sentence).await;
             return Ok(());
         }
-        match self.shared.inbox.try_send(Inbound { connection: self.connection, message }) {
+        if !self.reserve() {
+            let sentence = format!("the inbox of the coordinator holds {INBOX_BYTES_MAX} bytes, its limit; try again in a moment");
+            self.refuse(id, message, sentence).await;
+            return Ok(());
+        }
+        match self.shared.inbox.try_send(Inbound { connection: self.connection, bytes: self.bytes, message }) {
             Ok(()) => {
-                self.turns.asked();
+                let asked = self.turns.asked();
+                if is_read {
+                    self.read_until = asked;
+                }
                 Ok(())
             }
             Err(TrySendError::Full(inbound)) => {
+                self.release();
                 let sentence =
                     format!("the inbox of the coordinator is full ({INBOX_MAX} messages); try again in a moment");
                 self.refuse(id, inbound.message, sentence).await;
@@ -253,6 +276,20 @@ impl Reading<'_> {
             }
             Err(TrySendError::Disconnected(_)) => Err(Deaf),
         }
+    }
+
+    /// Takes the bytes of the frame at hand out of the inbox's budget. What is alone there is always let in.
+    fn reserve(&self) -> bool {
+        let held = self.shared.inbox_bytes.fetch_add(self.bytes, Ordering::AcqRel);
+        let fits = held == 0 || held + self.bytes <= INBOX_BYTES_MAX;
+        if !fits {
+            self.release();
+        }
+        fits
+    }
+
+    fn release(&self) {
+        self.shared.inbox_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 
     /// Answers in place of the coordinator: what was to be refused anyway with its own sentence.
@@ -265,20 +302,43 @@ impl Reading<'_> {
 
     /// Hands in as soon as fewer than `room` messages wait.
     async fn hand_in_patiently(&mut self, message: Message, room: usize) -> Result<(), Deaf> {
-        let mut inbound = Inbound { connection: self.connection, message };
+        let mut inbound = Inbound { connection: self.connection, bytes: self.bytes, message };
         loop {
-            if self.shared.inbox.len() < room {
+            if self.shared.inbox.len() < room && self.reserve() {
                 match self.shared.inbox.try_send(inbound) {
                     Ok(()) => return Ok(()),
                     Err(TrySendError::Full(back)) => inbound = back,
                     Err(TrySendError::Disconnected(_)) => return Err(Deaf),
                 }
+                self.release();
             }
             sleep(ROOM_POLL).await;
             // It is not the peer that is silent.
             self.outbox.heard(self.shared.clock.mono_ms());
         }
     }
+}
+
+/// Whether a message may change what a read sees.
+fn changes(message: &Message) -> bool {
+    match message {
+        Message::Request { operation, .. } | Message::Notification { operation, .. } => match operation {
+            Operation::Change { .. }
+            | Operation::Register { .. }
+            | Operation::Progress { .. }
+            | Operation::AgentMetrics { .. } => true,
+            Operation::Read(_) | Operation::Session(_) | Operation::Observe => false,
+        },
+        Message::Opened { .. }
+        | Message::Refused { .. }
+        | Message::Closed
+        | Message::Load { .. }
+        | Message::Drain { .. } => false,
+    }
+}
+
+fn reads(message: &Message) -> bool {
+    matches!(message, Message::Request { operation: Operation::Read(_), .. })
 }
 
 /// The body's hash for law 11, of what law 11 is about: operations that change something.

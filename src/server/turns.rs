@@ -38,6 +38,8 @@ pub(super) struct Turns {
     aside: Notify,
     /// For the reading half: what was put aside has left.
     room: Notify,
+    /// For the reading half: an answer has left.
+    progress: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -49,9 +51,22 @@ struct Order {
 }
 
 impl Turns {
-    /// A request was handed in.
-    pub(super) fn asked(&self) {
-        self.order.lock().asked += 1;
+    /// A request was handed in; how many that makes.
+    pub(super) fn asked(&self) -> u64 {
+        let mut order = self.order.lock();
+        order.asked += 1;
+        order.asked
+    }
+
+    /// Resolves when so many requests are answered.
+    pub(super) async fn answered_up_to(&self, count: u64) {
+        loop {
+            let answered = self.progress.notified();
+            if self.order.lock().answered >= count {
+                return;
+            }
+            answered.await;
+        }
     }
 
     /// Requests that are not answered yet.
@@ -82,6 +97,7 @@ impl Turns {
     /// An answer of the coordinator leaves.
     pub(super) fn answered(&self) {
         self.order.lock().answered += 1;
+        self.progress.notify_one();
     }
 
     /// What was put aside and has its turn now.
@@ -96,6 +112,7 @@ impl Turns {
             order.answered += 1;
         }
         drop(order);
+        self.progress.notify_one();
         self.room.notify_one();
         Some(aside)
     }

@@ -106,6 +106,7 @@ impl Fold<'_> {
             Event::MachineLoadObserved(e) => self.load_observed(e),
             Event::CoordinatorStopped(_)
             | Event::OperationsObserved(_)
+            | Event::AssignmentConfirmed(_)
             | Event::HookRecorded(_)
             | Event::PipelineCreated(_) => {}
             Event::PipelineStarted(e) => self.pipeline_started(e)?,

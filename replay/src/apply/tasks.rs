@@ -38,6 +38,7 @@ impl Fold<'_> {
             started_at: None,
             ended_at: None,
             lease: None,
+            agent: None,
             retry_at: None,
             config: Payload::keep(&e.config, self.seq),
             result: Payload::null(),
@@ -72,6 +73,7 @@ impl Fold<'_> {
         let task = &mut self.state.tasks[ix];
         task.attempt = e.attempt;
         task.started_at = None;
+        task.agent = Some(self.state.agents[agent].id.clone());
         task.lease = Some(Lease { agent, assigned_at: self.at, until: e.lease_until, timeout_at: e.timeout_at });
         let (pipeline, demand) = (task.pipeline, task.spec.demand);
         self.state.enter_deadlines(ix);
@@ -202,7 +204,9 @@ impl Fold<'_> {
         self.expect_attempt(ix, attempt)?;
         self.step_task(ix, TaskStep::Requeue)?;
         self.end_lease(ix);
-        self.state.task_ready(ix, self.at);
+        // It keeps its place: it did nothing to lose it.
+        let since = self.state.tasks[ix].ready_since;
+        self.state.task_ready(ix, since);
         Ok(ix)
     }
 

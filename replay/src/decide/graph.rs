@@ -28,7 +28,9 @@ pub(super) fn resolve<'a>(
     }
     let new: BTreeMap<TaskId, usize> = tasks.iter().enumerate().map(|(n, task)| (task.task, n)).collect();
     let mut names: BTreeMap<&str, Named> = BTreeMap::new();
-    for (name, id) in known.chain(tasks.iter().map(|task| (task.name.as_str(), task.task))) {
+    let wanted: BTreeSet<&str> = tasks.iter().flat_map(|task| &task.depends_on).map(String::as_str).collect();
+    let all = known.chain(tasks.iter().map(|task| (task.name.as_str(), task.task)));
+    for (name, id) in all.filter(|(name, _)| wanted.contains(name)) {
         names.entry(name).and_modify(|named| *named = Named::Many).or_insert(Named::One(id));
     }
     let mut edges = Vec::with_capacity(tasks.len());
@@ -80,10 +82,22 @@ pub(super) fn resolve<'a>(
             let names: Vec<&str> = circle.iter().map(|n| tasks[*n].name.as_str()).collect();
             Err(Refusal::InvalidParams(format!(
                 "the tasks wait for each other in a circle: {}; remove one of these dependencies",
-                names.join(" → ")
+                shortened(&names).join(" → ")
             )))
         }
     }
+}
+
+/// Names of a circle that a refusal tells.
+const CIRCLE_NAMES_MAX: usize = 12;
+
+/// A long circle by its first names and its last.
+fn shortened<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    if names.len() <= CIRCLE_NAMES_MAX {
+        return names.to_vec();
+    }
+    let (first, last) = (&names[..CIRCLE_NAMES_MAX - 2], &names[names.len() - 1..]);
+    [first, &["…"], last].concat()
 }
 
 fn by_id(text: &str, exists: impl Fn(TaskId) -> bool) -> Option<TaskId> {

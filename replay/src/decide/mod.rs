@@ -4,7 +4,7 @@ mod agents;
 mod graph;
 mod outcome;
 mod pipelines;
-mod registers;
+pub(crate) mod registers;
 mod tasks;
 
 use crate::command::Command;

@@ -50,8 +50,7 @@ impl Decision<'_> {
         match (task.spec.on_failure, self.state.pipeline_of(task)) {
             (OnFailure::Continue, _) => {}
             (OnFailure::Fail, Some(pipeline)) => {
-                let message = format!("task '{}' failed, and with it the pipeline", task.name);
-                self.cancel_waiting(pipeline, CancelReason::PipelineFailed, &message, events);
+                self.cancel_waiting(pipeline, CancelReason::PipelineFailed, "the pipeline failed", events);
             }
             (OnFailure::Fail, None) | (OnFailure::SkipDownstream, _) => self.skip_downstream(task, events),
         }
@@ -78,8 +77,9 @@ impl Decision<'_> {
                 if dependent.status.is_final() || !seen.insert(*id) {
                     continue;
                 }
-                let message = format!("skipped: task '{}', which it depends on, did not complete", upstream.name);
-                events.push(self.cancelled(dependent, CancelReason::Skipped { upstream: upstream.id }, &message));
+                // Short, and the name by its id alone: there may be a million of these in one frame.
+                let message = "a task that it depends on did not complete";
+                events.push(self.cancelled(dependent, CancelReason::Skipped { upstream: upstream.id }, message));
                 open.push(dependent);
             }
         }

@@ -116,7 +116,7 @@ impl Decision<'_> {
         let pipeline = self.state.pipeline(id)?;
         let mut events = self.cancel_all(pipeline, "the pipeline was stopped");
         let counts = pipeline.counts.all_cancelled();
-        events.push(event::PipelineStopped { pipeline: id, reason: cut(reason), counts }.into());
+        events.push(event::PipelineStopped { pipeline: id, reason: cut(reason), counts, ended_it: !pipeline.status.is_final() }.into());
         Ok(events)
     }
 
@@ -129,7 +129,7 @@ impl Decision<'_> {
             }
         }
         let mut events = self.cancel_all(pipeline, "the pipeline was deleted");
-        events.push(event::PipelineDeleted { pipeline: id }.into());
+        events.push(event::PipelineDeleted { pipeline: id, name: pipeline.name.to_string() }.into());
         Ok(events)
     }
 

@@ -5,13 +5,16 @@ use crate::command::{Command, Observation};
 use crate::envelope::Actor;
 use crate::event::{self, Event, ModelFigures};
 use crate::ids::{ErrorId, TaskId};
-use crate::limits::{MEMORY_KEYS_MAX, MODELS_MAX};
+use crate::limits::{VALUE_BYTES_MAX, MEMORY_KEYS_MAX, MODELS_MAX};
 use crate::refusal::Refusal;
 use crate::spec::Strategy;
 use crate::state::{Pipeline, Task};
 use crate::status::{PipelineStatus, TaskStatus};
 use crate::text::{Json, Payload};
 use std::sync::Arc;
+
+/// The memory key that the coordinator itself keeps current (protocol §3).
+pub const SERVER_METRICS_KEY: &str = "server/metrics";
 
 pub(super) fn observations(observed: &[Observation]) -> Vec<Event> {
     let event = |o: &Observation| event::OperationsObserved {
@@ -52,6 +55,17 @@ impl Decision<'_> {
 
     pub(super) fn set_memory(&self, key: &str, value: &Json) -> Result<Vec<Event>, Refusal> {
         check_name("key", key)?;
+        if key == SERVER_METRICS_KEY {
+            return Err(Refusal::Forbidden(format!(
+                "the key '{key}' is kept current by the coordinator itself; use another key"
+            )));
+        }
+        let bytes = value.as_str().len();
+        if bytes > VALUE_BYTES_MAX {
+            return Err(Refusal::InvalidParams(format!(
+                "the value has {bytes} bytes; the limit VALUE_BYTES_MAX is {VALUE_BYTES_MAX}: keep it in a file and store its path"
+            )));
+        }
         if self.state.memory.len() >= MEMORY_KEYS_MAX && !self.state.memory.contains_key(key) {
             return Err(Refusal::Overloaded(format!(
                 "there are {MEMORY_KEYS_MAX} memory keys, the limit MEMORY_KEYS_MAX; delete some with memory/delete"

@@ -200,7 +200,13 @@ impl Decision<'_> {
             return Err(Refusal::TaskEnded { task: id, status: task.status });
         }
         if let Some(lease) = &task.lease {
-            let agent = self.state.agents[lease.agent].id.clone();
+            let holder = &self.state.agents[lease.agent].id;
+            if holder == agent && self.stamp.actor != Actor::Scheduler {
+                // The scheduler was there first, and chose as the client does.
+                let confirmed = event::AssignmentConfirmed { task: id, agent: agent.clone(), attempt: task.attempt };
+                return Ok(vec![confirmed.into()]);
+            }
+            let agent = holder.clone();
             return Err(Refusal::TaskAssigned { task: id, agent });
         }
         let requested = self.stamp.actor != Actor::Scheduler;

@@ -58,7 +58,7 @@ pub struct OperationRefused {
 /// The load of coordinator and local agents crossed a limit, in either direction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineLoadObserved {
-    /// Processor time used, in hundredths of a percent of the machine.
+    /// Processor time used, in hundredths of a percent of one core.
     pub cpu: u32,
     /// Memory used, in KiB.
     pub memory: u64,

@@ -99,6 +99,7 @@ events! {
     45 1 TaskRequeued,
     46 1 TaskReleased,
     47 1 TaskCancelled,
+    48 1 AssignmentConfirmed,
     60 1 AgentRegistered,
     61 1 AgentDisconnected,
     62 1 AgentLost,
@@ -143,6 +144,7 @@ impl Event {
             | Self::TaskRequeued(_)
             | Self::TaskReleased(_)
             | Self::TaskCancelled(_)
+            | Self::AssignmentConfirmed(_)
             | Self::AgentRegistered(_)
             | Self::AgentDisconnected(_)
             | Self::AgentLost(_)
@@ -189,6 +191,7 @@ impl Event {
             Self::TaskFailed(e) => Subject { agent: Some(&e.agent), ..task(&e.task) },
             Self::TaskRequeued(e) => Subject { agent: Some(&e.agent), ..task(&e.task) },
             Self::TaskReleased(e) => task(&e.task),
+            Self::AssignmentConfirmed(e) => Subject { agent: Some(&e.agent), ..task(&e.task) },
             Self::TaskCancelled(e) => Subject { agent: e.agent.as_ref(), ..task(&e.task) },
             Self::AgentRegistered(e) => agent(&e.agent),
             Self::AgentDisconnected(e) => agent(&e.agent),

@@ -62,6 +62,8 @@ pub struct PipelineStopped {
     pub reason: String,
     /// Its tasks by status, the cancelled ones included.
     pub counts: Counts,
+    /// Whether it was this that ended it; stopping what has ended changes nothing.
+    pub ended_it: bool,
 }
 
 /// Every task of the pipeline has ended, and no failure counts against it.
@@ -85,6 +87,8 @@ pub struct PipelineFailed {
 pub struct PipelineDeleted {
     /// Which.
     pub pipeline: PipelineId,
+    /// Its name.
+    pub name: String,
 }
 
 /// An adaptive pipeline changed the way it schedules.

@@ -199,3 +199,14 @@ pub struct TaskCancelled {
     /// The reason for a person.
     pub message: String,
 }
+
+/// A client asked for the assignment that stands already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignmentConfirmed {
+    /// Which task.
+    pub task: TaskId,
+    /// The agent that holds it.
+    pub agent: AgentId,
+    /// The live attempt.
+    pub attempt: u32,
+}

@@ -47,6 +47,8 @@ pub struct Task {
     pub ended_at: Option<Timestamp>,
     /// Who works on it.
     pub lease: Option<Lease>,
+    /// Who had the newest attempt.
+    pub agent: Option<AgentId>,
     /// End of its back-off.
     pub retry_at: Option<Timestamp>,
     /// The configuration as given.
@@ -67,6 +69,14 @@ impl Task {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.status == TaskStatus::Pending && self.waiting_for == 0 && self.retry_at.is_none()
+    }
+}
+
+impl Task {
+    /// Who works on it, or ended it; nobody while it waits.
+    #[must_use]
+    pub fn holder(&self) -> Option<&AgentId> {
+        self.agent.as_ref().filter(|_| self.status != TaskStatus::Pending)
     }
 }
 

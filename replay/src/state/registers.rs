@@ -3,7 +3,7 @@
 use crate::envelope::{Actor, Envelope, RequestKey, Stamp};
 use crate::event::ModelFigures;
 use crate::ids::{ConnectionNo, ErrorId, Seq, TaskId, Timestamp};
-use crate::limits::{BUCKET_MS, ERRORS_MAX, MODEL_REPORTS_MAX, REFUSALS_PER_BUCKET, REQUEST_MEMORY_MS, REQUESTS_MAX};
+use crate::limits::{BUCKET_MS, ERRORS_MAX, MODEL_REPORTS_MAX, REFUSALS_PER_BUCKET, REFUSALS_PER_BUCKET_ALL, REQUEST_MEMORY_MS, REQUESTS_MAX};
 use crate::refusal::Refusal;
 use crate::text::Payload;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,7 @@ impl Requests {
 pub(crate) struct Refusals {
     bucket: i64,
     counts: BTreeMap<Actor, u32>,
+    total: u32,
 }
 
 fn bucket_of(at: Timestamp) -> i64 {
@@ -110,14 +111,17 @@ fn bucket_of(at: Timestamp) -> i64 {
 impl Refusals {
     /// Whether one more of this actor is recorded singly.
     pub(crate) fn has_room(&self, actor: Actor, at: Timestamp) -> bool {
-        self.bucket != bucket_of(at) || self.counts.get(&actor).is_none_or(|count| *count < REFUSALS_PER_BUCKET)
+        let of_actor = self.counts.get(&actor).copied().unwrap_or(0);
+        self.bucket != bucket_of(at) || (of_actor < REFUSALS_PER_BUCKET && self.total < REFUSALS_PER_BUCKET_ALL)
     }
 
     pub(crate) fn count(&mut self, actor: Actor, at: Timestamp) {
         if self.bucket != bucket_of(at) {
             self.bucket = bucket_of(at);
             self.counts.clear();
+            self.total = 0;
         }
+        self.total += 1;
         *self.counts.entry(actor).or_default() += 1;
     }
 }

@@ -212,11 +212,12 @@ impl Any {
                 pipeline: self.pipeline(),
                 reason: self.text(),
                 counts: Counts([self.u64(), self.u64(), self.u64(), self.u64(), self.u64(), self.u64()]),
+                ended_it: self.bool(),
             }
             .into(),
             event::PipelineCompleted { pipeline: self.pipeline() }.into(),
             event::PipelineFailed { pipeline: self.pipeline(), error: self.text() }.into(),
-            event::PipelineDeleted { pipeline: self.pipeline() }.into(),
+            event::PipelineDeleted { pipeline: self.pipeline(), name: self.text() }.into(),
             event::ModeChosen {
                 pipeline: self.pipeline(),
                 mode: self.strategy(),
@@ -289,6 +290,7 @@ impl Any {
                 message: self.text(),
             }
             .into(),
+            event::AssignmentConfirmed { task: self.task(), agent: self.agent(), attempt: self.u32() }.into(),
         ]
     }
 

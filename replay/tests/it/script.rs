@@ -510,6 +510,7 @@ impl Names {
                 format!("#{} to {}, {:?} of {}, {mode}", e.attempt, e.agent, e.choice, e.candidates)
             }
             Event::TaskStarted(e) => format!("#{}", e.attempt),
+            Event::AssignmentConfirmed(e) => format!("#{} at {}", e.attempt, e.agent),
             Event::TaskCompleted(e) => format!("#{} result {}", e.attempt, e.result.as_str()),
             Event::TaskFailed(e) => {
                 let then = match e.then {

@@ -80,6 +80,7 @@ impl Stage {
             clock: Arc::new(TokioClock(Instant::now())),
             directory: Directory::default(),
             inbox: sender,
+            inbox_bytes: Default::default(),
             progress: Mutex::default(),
             agent_metrics: Mutex::default(),
             history: Arc::new(NoHistory),

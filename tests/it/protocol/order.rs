@@ -63,7 +63,6 @@ fn a_notification_takes_effect_before_the_request_behind_it() {
 }
 
 #[test]
-#[ignore = "open: a read that is asked before a change sees the change when both wait in one batch"]
 fn a_read_does_not_see_what_is_asked_after_it() {
     let server = Server::start();
     let mut peer = server.peer();

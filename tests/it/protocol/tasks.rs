@@ -182,7 +182,6 @@ fn assigning_by_hand_obeys_state_limits_and_capabilities() {
 }
 
 #[test]
-#[ignore = "open: the scheduler is always there first, so an assignment by hand is refused even for the agent that holds the task"]
 fn assigning_by_hand_to_the_agent_that_has_the_task_is_granted() {
     let server = Server::start();
     let mut host = server.peer();
