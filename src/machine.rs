@@ -95,8 +95,7 @@ impl Machine {
     /// When the operating system gives no thread.
     pub fn start(watch: Watch) -> io::Result<Self> {
         let (stop, stopped) = bounded(0);
-        let thread =
-            std::thread::Builder::new().name("machine".to_owned()).spawn(move || run(&watch, &stopped))?;
+        let thread = std::thread::Builder::new().name("machine".to_owned()).spawn(move || run(&watch, &stopped))?;
         Ok(Self { stop, thread })
     }
 

@@ -99,8 +99,14 @@ impl TaskStory {
             return Some(step);
         }
         if let Event::TaskCancelled(e) = &envelope.event {
-            let kind = TaskErrorKind::of(e.reason).as_str();
-            info.error_info = Some(ErrorInfo { kind, message: e.message.clone() });
+            let kind = TaskErrorKind::of(e.reason);
+            let message = match kind {
+                TaskErrorKind::Skipped { upstream } => {
+                    format!("task {upstream}, which it depends on, did not complete")
+                }
+                TaskErrorKind::Failed(_) | TaskErrorKind::Quarantined | TaskErrorKind::Cancelled => e.message.clone(),
+            };
+            info.error_info = Some(ErrorInfo { kind: kind.as_str(), message });
             return Some(TaskStep::Cancel);
         }
         matches!(envelope.event, Event::TaskRequeued(_)).then_some(TaskStep::Requeue)

@@ -186,6 +186,6 @@ fn change(state: &State, task: &Task) -> Notice {
         status: task.status,
         attempt: task.attempt,
         agent: task.lease.as_ref().map(|lease| state.agents[lease.agent].id.clone()),
-        error: task.error.as_ref().map(|error| error.message.clone()),
+        error: task.error.as_ref().map(|error| error.told(state)),
     }))
 }

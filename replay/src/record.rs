@@ -5,7 +5,7 @@
 
 use crate::event::ModelFigures;
 use crate::ids::{AgentId, PipelineId, TaskId, Timestamp};
-use crate::state::{Agent, Counts, Model, Pipeline, State, Task, TaskError};
+use crate::state::{Agent, Counts, Model, Pipeline, State, Task, TaskError, TaskErrorKind};
 use crate::status::TaskStatus;
 use crate::text::Payload;
 use serde::ser::SerializeMap;
@@ -172,9 +172,13 @@ impl ErrorInfo {
     }
 }
 
-impl From<&TaskError> for ErrorInfo {
-    fn from(error: &TaskError) -> Self {
-        Self { kind: error.kind.as_str(), message: error.message.clone() }
+impl TaskError {
+    /// The error in words.
+    #[must_use]
+    pub fn told(&self, state: &State) -> String {
+        let TaskErrorKind::Skipped { upstream } = self.kind else { return self.message.clone() };
+        let name = state.task(upstream).map_or_else(|_| upstream.to_string(), |task| format!("'{}'", task.name));
+        format!("task {name}, which it depends on, did not complete")
     }
 }
 
@@ -238,7 +242,10 @@ impl TaskInfo {
             completed_at: task.ended_at.map(Shown),
             config: task.config.clone(),
             result: task.result.clone(),
-            error_info: task.error.as_deref().map(ErrorInfo::from),
+            error_info: task
+                .error
+                .as_deref()
+                .map(|error| ErrorInfo { kind: error.kind.as_str(), message: error.told(state) }),
             attempt: task.attempt,
             failures: task.failures,
             priority: task.spec.priority,

@@ -73,9 +73,9 @@ impl Committer {
         let mut frame = Frame::new(seq, at);
         let mut written = Ok(());
         frame.push_with(|out| written = codec::encode(&envelope, out));
-        let recorded = written.map_err(|error| error.to_string()).and_then(|()| {
-            self.log.append_from_reserve(&frame).map_err(|fault| fault.to_string())
-        });
+        let recorded = written
+            .map_err(|error| error.to_string())
+            .and_then(|()| self.log.append_from_reserve(&frame).map_err(|fault| fault.to_string()));
         if let Err(error) = recorded {
             tracing::warn!(error, "that the disk is full could not be put on record");
         }

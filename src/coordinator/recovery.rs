@@ -22,7 +22,9 @@ pub(super) fn newest(snapshots: &Snapshots, durable: Seq) -> Result<State, Failu
     while let Some((seq, bytes)) = snapshots.at_or_before(before)? {
         match State::load(&bytes) {
             Ok(state) => return Ok(state),
-            Err(error) => tracing::warn!(seq, %error, "a snapshot of another form is passed over; more of the log is replayed"),
+            Err(error) => {
+                tracing::warn!(seq, %error, "a snapshot of another form is passed over; more of the log is replayed")
+            }
         }
         before = seq.saturating_sub(1);
     }

@@ -22,7 +22,10 @@ impl Bench {
         let connection = coordinator.next_connection();
         let outbox = Outbox::new(shared.clock.mono_ms());
         shared.directory.insert(connection, outbox.clone());
-        shared.inbox.send(Inbound { connection, bytes: 0, message: Message::Opened { peer: "test".to_owned() } }).unwrap();
+        shared
+            .inbox
+            .send(Inbound { connection, bytes: 0, message: Message::Opened { peer: "test".to_owned() } })
+            .unwrap();
         Self { coordinator, outbox, connection }
     }
 

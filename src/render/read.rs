@@ -7,7 +7,7 @@ use crate::protocol::{Page, Query};
 use crate::shared::Shared;
 use everlog_replay::record::{AgentInfo, ErrorInfo, PipelineInfo, Reference, Shown, TaskInfo};
 use everlog_replay::state::{Agent, Presence, State, Task};
-use everlog_replay::{SERVER_METRICS_KEY, AgentId, Payload, PipelineId, Refusal, TaskId, Timestamp};
+use everlog_replay::{AgentId, Payload, PipelineId, Refusal, SERVER_METRICS_KEY, TaskId, Timestamp};
 use serde_json::{Value, json};
 
 /// Bytes of a configuration, a result or details in a list; longer ones are references there, and whole where the one record is

@@ -110,7 +110,9 @@ fn pipeline_created(events: &[Envelope]) -> Option<Value> {
 fn pipeline_stopped(events: &[Envelope]) -> Option<Value> {
     first(events, |event| {
         let Event::PipelineStopped(e) = event else { return None };
-        Some(json!({ "pipeline_id": e.pipeline.to_string(), "status": "stopped", "metrics": counts(&e.counts, e.ended_it) }))
+        Some(
+            json!({ "pipeline_id": e.pipeline.to_string(), "status": "stopped", "metrics": counts(&e.counts, e.ended_it) }),
+        )
     })
 }
 

@@ -33,10 +33,12 @@ pub const BYTES_PER_WRITE: usize = 1 << 20;
 pub const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
 /// Between two pings of the server (protocol §1).
 pub const PING_EVERY: Duration = Duration::from_secs(20);
-/// Pings in the term of a lease, where that is short: one may be late.
-pub const PINGS_A_LEASE: u32 = 3;
+/// Time between two pings as a share of the term of a lease, where that is short: an answer has the rest of it to arrive.
+pub const PING_SHARE_OF_LEASE: f64 = 2.0 / 3.0;
 /// A peer that is silent for this long after a ping is dropped (protocol §1).
 pub const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// The longest silence of a peer.
+pub const SILENCE_MAX: Duration = Duration::from_secs(PING_EVERY.as_secs() + PONG_WITHIN.as_secs());
 /// The first assignment on a connection leaves so long after the registration's reply: existing clients install their handlers
 /// in between (protocol §4).
 pub const HANDLERS_WITHIN: Duration = Duration::from_millis(50);

@@ -7,7 +7,7 @@ use super::audience::Audience;
 use super::envelope;
 use super::limits::{
     BYTES_PER_WRITE, ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, FRAMES_PER_WRITE, HANDLERS_WITHIN, LINGER,
-    PEER_FRAME_BYTES_MAX, PEER_FRAME_BYTES_MIN, PING_EVERY, PINGS_A_LEASE, PONG_WITHIN, WRITE_STALL_MAX,
+    PEER_FRAME_BYTES_MAX, PEER_FRAME_BYTES_MIN, PING_EVERY, PING_SHARE_OF_LEASE, SILENCE_MAX, WRITE_STALL_MAX,
 };
 use super::turns::{Aside, Turns};
 use crate::exchange::{OUTBOX_MAX, Outbox, Outgoing, Sample};
@@ -78,12 +78,10 @@ enum Handlers {
 /// The rhythm of pings.
 #[derive(Clone, Copy, Debug)]
 struct Pulse {
-    /// Between two pings, and from a ping to its answer.
+    /// Between two pings.
     every: Duration,
-    within: Duration,
-    due: Instant,
-    /// When the peer was pinged (the shared clock's monotonic time), while its answer is awaited.
-    pinged_ms: Option<i64>,
+    /// The next ping.
+    ping: Instant,
 }
 
 impl<'s, W> Outbound<'s, W>
@@ -97,10 +95,9 @@ where
         turns: &'s Turns,
         connection: ConnectionNo,
     ) -> Self {
-        // A lease is renewed by signs of life, and an idle peer gives none but its pongs: several must fit into a short lease.
+        // A lease is renewed by signs of life, and an idle peer gives none but its pongs.
         let lease = Duration::from_millis(shared.state.read().settings.lease_ms);
-        let every = PING_EVERY.min(lease / PINGS_A_LEASE);
-        let within = PONG_WITHIN.min(every / 2);
+        let every = PING_EVERY.min(lease.mul_f64(PING_SHARE_OF_LEASE));
         Self {
             sink,
             shared,
@@ -118,7 +115,7 @@ where
             audience: Audience::default(),
             handlers: Handlers::Unknown,
             waiting: VecDeque::new(),
-            pulse: Pulse { every, within, due: Instant::now() + every, pinged_ms: None },
+            pulse: Pulse { every, ping: Instant::now() + every },
         }
     }
 
@@ -138,7 +135,7 @@ where
     }
 
     async fn send_all(&mut self) -> Result<std::convert::Infallible, End> {
-        let timer = sleep_until(self.pulse.due);
+        let timer = sleep_until(self.pulse.ping);
         tokio::pin!(timer);
         loop {
             let due = self.due();
@@ -159,34 +156,30 @@ where
 
     /// When there is something to do without anybody's asking.
     fn due(&self) -> Instant {
+        let pulse = self.pulse.ping.min(Instant::now() + SILENCE_MAX.saturating_sub(self.silence()));
         match self.handlers {
-            Handlers::From(time) if !self.waiting.is_empty() => time.min(self.pulse.due),
-            Handlers::From(_) | Handlers::Unknown | Handlers::Registering | Handlers::Ready => self.pulse.due,
+            Handlers::From(time) if !self.waiting.is_empty() => time.min(pulse),
+            Handlers::From(_) | Handlers::Unknown | Handlers::Registering | Handlers::Ready => pulse,
         }
+    }
+
+    /// How long the peer has not been heard.
+    fn silence(&self) -> Duration {
+        let silent_ms = self.shared.clock.mono_ms().saturating_sub(self.outbox.heard_ms());
+        Duration::from_millis(u64::try_from(silent_ms).unwrap_or(0))
     }
 
     async fn tick(&mut self) -> Result<(), End> {
         self.begin();
         self.release();
-        if Instant::now() >= self.pulse.due {
-            self.beat()?;
-        }
-        self.write().await
-    }
-
-    /// Pings, and some time later looks whether anything was heard.
-    fn beat(&mut self) -> Result<(), End> {
-        let Some(pinged_ms) = self.pulse.pinged_ms.take() else {
-            self.pulse.due += self.pulse.within;
-            self.pulse.pinged_ms = Some(self.shared.clock.mono_ms());
-            self.frames.push(Message::Ping(Default::default()));
-            return Ok(());
-        };
-        if self.outbox.heard_ms() < pinged_ms {
+        if self.silence() >= SILENCE_MAX {
             return Err(End::Silent);
         }
-        self.pulse.due = Instant::now() + (self.pulse.every - self.pulse.within);
-        Ok(())
+        if Instant::now() >= self.pulse.ping {
+            self.pulse.ping = Instant::now() + self.pulse.every;
+            self.frames.push(Message::Ping(Default::default()));
+        }
+        self.write().await
     }
 
     async fn send_batch(&mut self, batch: VecDeque<Outgoing>) -> Result<(), End> {

@@ -255,7 +255,8 @@ impl Reading<'_> {
             return Ok(());
         }
         if !self.reserve() {
-            let sentence = format!("the inbox of the coordinator holds {INBOX_BYTES_MAX} bytes, its limit; try again in a moment");
+            let sentence =
+                format!("the inbox of the coordinator holds {INBOX_BYTES_MAX} bytes, its limit; try again in a moment");
             self.refuse(id, message, sentence).await;
             return Ok(());
         }
@@ -323,6 +324,8 @@ impl Reading<'_> {
 fn changes(message: &Message) -> bool {
     match message {
         Message::Request { operation, .. } | Message::Notification { operation, .. } => match operation {
+            // A hook is kept and passed on; no read tells of it.
+            Operation::Change { command: Command::RecordHook { .. }, .. } => false,
             Operation::Change { .. }
             | Operation::Register { .. }
             | Operation::Progress { .. }

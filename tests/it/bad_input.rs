@@ -199,7 +199,7 @@ fn an_oversized_frame_ends_its_connection_and_no_other() {
     let mut other = server.peer();
     let mut peer = server.peer();
     let set =
-        |bytes: usize| envelope("request", "large", "memory/set", &json!({"key": "k", "value": "x".repeat(bytes)}));
+        |bytes: usize| envelope("request", "large", "error/report", &json!({"details": "x".repeat(bytes)}));
     let room = (1 << 20) - set(0).len();
     peer.send_text(set(room));
     peer.answer("large").granted();
@@ -208,9 +208,12 @@ fn an_oversized_frame_ends_its_connection_and_no_other() {
     assert!(refused.code == -32_600 && refused.message.contains("1048576"), "{refused:?}");
     let goodbye = peer.until_closed().expect("a goodbye");
     assert_eq!(u16::from(goodbye.code), 1009, "{goodbye:?}");
-    // What came in so long does not fit into an answer, which says what to do; the other connection is well.
-    let refused = other.refused(-40_051, "memory/get", json!({"key": "k"}));
-    assert!(refused.message.contains("max_frame_bytes"), "{refused:?}");
+    // What came in so long is a reference in a list; the other connection is well.
+    let listed = other.request("error/list", json!({}))["errors"][0]["details"].clone();
+    assert!(listed["$ref"].is_string(), "{listed}");
+    // A memory value must fit into an answer, so its limit is a little lower.
+    let refused = other.refused(-32_602, "memory/set", json!({"key": "k", "value": "x".repeat(1_040_000)}));
+    assert!(refused.message.contains("VALUE_BYTES_MAX"), "{refused:?}");
 
     let mut huge = server.peer();
     let _ = huge.try_send_text("x".repeat(32 << 20));

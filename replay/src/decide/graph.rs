@@ -183,7 +183,8 @@ mod tests {
     /// `count` tasks with names of `chars` characters, and one that joins them.
     fn join(count: u128, chars: usize) -> Result<Vec<Vec<TaskId>>, Refusal> {
         let names: Vec<String> = (0..count).map(|n| format!("{n:0>chars$}")).collect();
-        let mut tasks: Vec<NewTask> = (0..count).zip(&names).map(|(n, name)| task(n, name.clone(), Vec::new())).collect();
+        let mut tasks: Vec<NewTask> =
+            (0..count).zip(&names).map(|(n, name)| task(n, name.clone(), Vec::new())).collect();
         tasks.push(task(count, "join".to_owned(), names));
         resolve(&tasks, std::iter::empty(), |_| None)
     }

@@ -77,9 +77,8 @@ impl Decision<'_> {
                 if dependent.status.is_final() || !seen.insert(*id) {
                     continue;
                 }
-                // Short, and the name by its id alone: there may be a million of these in one frame.
-                let message = "a task that it depends on did not complete";
-                events.push(self.cancelled(dependent, CancelReason::Skipped { upstream: upstream.id }, message));
+                // Without words: there may be a million of these in one frame, and the reason says it all.
+                events.push(self.cancelled(dependent, CancelReason::Skipped { upstream: upstream.id }, ""));
                 open.push(dependent);
             }
         }

@@ -116,7 +116,10 @@ impl Decision<'_> {
         let pipeline = self.state.pipeline(id)?;
         let mut events = self.cancel_all(pipeline, "the pipeline was stopped");
         let counts = pipeline.counts.all_cancelled();
-        events.push(event::PipelineStopped { pipeline: id, reason: cut(reason), counts, ended_it: !pipeline.status.is_final() }.into());
+        events.push(
+            event::PipelineStopped { pipeline: id, reason: cut(reason), counts, ended_it: !pipeline.status.is_final() }
+                .into(),
+        );
         Ok(events)
     }
 

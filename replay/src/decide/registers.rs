@@ -5,7 +5,7 @@ use crate::command::{Command, Observation};
 use crate::envelope::Actor;
 use crate::event::{self, Event, ModelFigures};
 use crate::ids::{ErrorId, TaskId};
-use crate::limits::{VALUE_BYTES_MAX, MEMORY_KEYS_MAX, MODELS_MAX};
+use crate::limits::{MEMORY_KEYS_MAX, MODELS_MAX, VALUE_BYTES_MAX};
 use crate::refusal::Refusal;
 use crate::spec::Strategy;
 use crate::state::{Pipeline, Task};

@@ -120,14 +120,17 @@ pub enum TaskErrorKind {
     /// Somebody cancelled it, or its pipeline ended.
     Cancelled,
     /// Something it depends on did not complete.
-    Skipped,
+    Skipped {
+        /// That task.
+        upstream: TaskId,
+    },
 }
 
 impl TaskErrorKind {
     /// The sort of end that a cancellation is.
     pub(crate) fn of(reason: CancelReason) -> Self {
         match reason {
-            CancelReason::Skipped { .. } => Self::Skipped,
+            CancelReason::Skipped { upstream } => Self::Skipped { upstream },
             CancelReason::Requested | CancelReason::PipelineStopped | CancelReason::PipelineFailed => Self::Cancelled,
         }
     }
@@ -139,7 +142,7 @@ impl TaskErrorKind {
             Self::Failed(kind) => kind.as_str(),
             Self::Quarantined => "quarantined",
             Self::Cancelled => "cancelled",
-            Self::Skipped => "skipped",
+            Self::Skipped { .. } => "skipped",
         }
     }
 }

@@ -3,7 +3,10 @@
 use crate::envelope::{Actor, Envelope, RequestKey, Stamp};
 use crate::event::ModelFigures;
 use crate::ids::{ConnectionNo, ErrorId, Seq, TaskId, Timestamp};
-use crate::limits::{BUCKET_MS, ERRORS_MAX, MODEL_REPORTS_MAX, REFUSALS_PER_BUCKET, REFUSALS_PER_BUCKET_ALL, REQUEST_MEMORY_MS, REQUESTS_MAX};
+use crate::limits::{
+    BUCKET_MS, ERRORS_MAX, MODEL_REPORTS_MAX, REFUSALS_PER_BUCKET, REFUSALS_PER_BUCKET_ALL, REQUEST_MEMORY_MS,
+    REQUESTS_MAX,
+};
 use crate::refusal::Refusal;
 use crate::text::Payload;
 use serde::{Deserialize, Serialize};

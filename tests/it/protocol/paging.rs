@@ -32,15 +32,24 @@ fn a_list_of_three_mebibytes_comes_in_pages() {
     for n in 0..10 {
         create(&mut host, json!({"name": format!("p{n}"), "tasks": tasks, "config": {"filler": "y".repeat(300_000)}}));
     }
+    // A long configuration is a reference in a list, and whole where the one record is asked for.
+    let listed = host.request("pipeline/list", json!({}))["pipelines"][0].clone();
+    let target = format!("pipeline:{}/config", listed["id"].as_str().unwrap());
+    assert_eq!(listed["config"], json!({"$ref": target}));
+    let whole = host.request("pipeline/status", json!({"pipeline_id": listed["id"]}));
+    assert_eq!(whole["config"]["filler"].as_str().unwrap().len(), 300_000);
+    for n in 0..300 {
+        create(&mut host, json!({"name": format!("q{n}"), "config": {"filler": "y".repeat(10_000)}}));
+    }
     let (tasks, read) = pages(&mut host, "task/list", "tasks", "id");
     assert!(tasks.len() == 300 && read >= 3, "{} tasks in {read} pages", tasks.len());
     let (pipelines, read) = pages(&mut host, "pipeline/list", "pipelines", "id");
-    assert!(pipelines.len() == 10 && read >= 3, "{} pipelines in {read} pages", pipelines.len());
-    for n in 0..100 {
-        host.request("error/report", json!({"message": format!("e{n}"), "details": {"filler": "z".repeat(30_000)}}));
+    assert!(pipelines.len() == 310 && read >= 3, "{} pipelines in {read} pages", pipelines.len());
+    for n in 0..200 {
+        host.request("error/report", json!({"message": format!("e{n}"), "details": {"filler": "z".repeat(15_000)}}));
     }
     let (errors, read) = pages(&mut host, "error/list", "errors", "error_id");
-    assert!(errors.len() == 100 && read >= 3, "{} errors in {read} pages", errors.len());
+    assert!(errors.len() == 200 && read >= 3, "{} errors in {read} pages", errors.len());
 }
 
 #[test]
