@@ -1,10 +1,11 @@
-//! The core alone, on one thread: commands a second (decide, apply, plan), recovery (decode, apply), encode and decode.
+//! The core alone, on one thread: commands a second (decide, apply, plan), sequential pipelines of many classes, recovery (decode,
+//! apply), encode and decode.
 //!
 //! `cargo bench --bench core`
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to say")]
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use everlog_replay::spec::{Declared, PipelineWish, Settings, Strategy, TaskWish};
+use everlog_replay::spec::{Declared, PipelineWish, Resources, Settings, Strategy, TaskWish};
 use everlog_replay::{
     Actor, AgentId, Command, Envelope, Json, NewTask, PipelineId, RequestKey, Seq, Stamp, State, TaskId, Timestamp,
     apply, codec, decide, plan,
@@ -17,6 +18,8 @@ const SETS: usize = 100;
 const AGENTS: usize = 10_000;
 /// Tasks that come and end in one measured round.
 const ROUND: usize = 1_000;
+/// Tasks of a sequential pipeline, each a class of its own: close to the most classes that there may be.
+const CLASSES: u32 = 4_000;
 
 /// A coordinator's turn without a shell.
 struct Core {
@@ -56,10 +59,14 @@ impl Core {
 
     /// A new task. Those that wait need a capability that nobody has; the others one set's or any agent's.
     fn task(&mut self, capability: String) -> NewTask {
+        self.demanding(capability, Resources::NONE)
+    }
+
+    fn demanding(&mut self, capability: String, demand: Resources) -> NewTask {
         NewTask {
             task: TaskId(self.id()),
             name: format!("task-{}", self.made),
-            wish: TaskWish { capabilities: vec![capability], ..TaskWish::default() },
+            wish: TaskWish { capabilities: vec![capability], demand, ..TaskWish::default() },
             depends_on: Vec::new(),
             config: Json::from(r#"{"command":["python3","train.py"],"epochs":3}"#),
         }
@@ -67,18 +74,33 @@ impl Core {
 
     /// A pipeline that runs, with tasks that nobody can take.
     fn waiting(&mut self, count: usize) -> PipelineId {
+        let tasks = (0..count).map(|_| self.task("nobody".to_owned())).collect();
+        let pipeline = self.started(Strategy::PriorityBased, tasks);
+        self.log.clear();
+        pipeline
+    }
+
+    fn started(&mut self, strategy: Strategy, tasks: Vec<NewTask>) -> PipelineId {
         let pipeline = PipelineId(self.id());
         let create = Command::CreatePipeline {
             pipeline,
             name: "bench".to_owned(),
-            wish: PipelineWish { strategy: Some(Strategy::PriorityBased), ..PipelineWish::default() },
+            wish: PipelineWish { strategy: Some(strategy), ..PipelineWish::default() },
             config: Json::from("{}"),
-            tasks: (0..count).map(|_| self.task("nobody".to_owned())).collect(),
+            tasks,
         };
         self.turn(Actor::Connection(1), &create);
         self.turn(Actor::Connection(1), &Command::StartPipeline { pipeline });
-        self.log.clear();
         pipeline
+    }
+
+    /// A sequential pipeline whose tasks are all of different classes, and these tasks in their order. Its first task runs.
+    fn sequence(&mut self) -> (PipelineId, Vec<TaskId>) {
+        self.log.clear();
+        let demand = |cpu| Resources { cpu, ..Resources::NONE };
+        let tasks: Vec<_> = (1..=CLASSES).map(|n| self.demanding("python".to_owned(), demand(n))).collect();
+        let ids = tasks.iter().map(|task| task.task).collect();
+        (self.started(Strategy::Sequential, tasks), ids)
     }
 
     fn turn(&mut self, actor: Actor, command: &Command) -> u64 {
@@ -116,6 +138,17 @@ impl Core {
         }
     }
 
+    /// The agent of an assigned task completes it. Gives the number of commands.
+    fn complete(&mut self, task: TaskId) -> u64 {
+        let lease = self.state.task(task).expect("it is there").lease.as_ref().expect("it is assigned");
+        let agent = &self.state.agents[lease.agent];
+        let (agent, connection) = (agent.id.clone(), agent.connection);
+        let result = Json::from(r#"{"accuracy":0.9666}"#);
+        let complete =
+            Command::CompleteTask { task, agent, attempt: Some(1), success: true, result, error: None, output: None };
+        self.turn(Actor::Connection(connection), &complete)
+    }
+
     /// Tasks are created one by one, assigned by the scheduler, completed by their agents. Gives the number of commands.
     fn round(&mut self, pipeline: Option<PipelineId>) -> u64 {
         let mut commands = 0;
@@ -128,20 +161,7 @@ impl Core {
             commands += self.turn(Actor::Connection(1), &create);
         }
         for task in open {
-            let lease = self.state.task(task).expect("it is there").lease.as_ref().expect("it is assigned");
-            let agent = &self.state.agents[lease.agent];
-            let (agent, connection) = (agent.id.clone(), agent.connection);
-            let result = Json::from(r#"{"accuracy":0.9666}"#);
-            let complete = Command::CompleteTask {
-                task,
-                agent,
-                attempt: Some(1),
-                success: true,
-                result,
-                error: None,
-                output: None,
-            };
-            commands += self.turn(Actor::Connection(connection), &complete);
+            commands += self.complete(task);
         }
         commands
     }
@@ -163,6 +183,27 @@ fn commands(c: &mut Criterion) {
             });
         }
     }
+    group.finish();
+}
+
+/// One after the other, each of another class: a step must not cost more because many classes wait.
+fn sequential(c: &mut Criterion) {
+    let mut core = Core::new(SETS);
+    let mut group = c.benchmark_group("sequential");
+    group.throughput(Throughput::Elements(u64::from(CLASSES))).sample_size(10);
+    group.bench_function("create and stop", |b| {
+        b.iter(|| {
+            let (pipeline, _) = core.sequence();
+            let stop = Command::StopPipeline { pipeline, reason: "bench".to_owned() };
+            core.turn(Actor::Connection(1), &stop)
+        });
+    });
+    group.bench_function("create and complete", |b| {
+        b.iter(|| {
+            let (_, tasks) = core.sequence();
+            tasks.into_iter().map(|task| core.complete(task)).sum::<u64>()
+        });
+    });
     group.finish();
 }
 
@@ -224,5 +265,5 @@ fn recovery(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, commands, recovery);
+criterion_group!(benches, commands, sequential, recovery);
 criterion_main!(benches);
