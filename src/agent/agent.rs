@@ -12,7 +12,7 @@ use super::handler::Handler;
 use super::report;
 use super::session::{Session, SessionEnd};
 use super::work::Work;
-use crate::client::{Client, ClientError, code};
+use crate::client::{Client, ClientError, REQUEST_TIMEOUT, code};
 
 /// The largest frame an agent takes, in bytes: room for the inputs of a wide join.
 const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -33,12 +33,14 @@ pub struct AgentConfig {
     pub kind: String,
     /// What this agent can do; a task runs only where all it requires is.
     pub capabilities: Vec<String>,
-    /// What this agent has, by name: `cpu` in %, `memory_mb`, `gpu`. What is not named is not limited.
+    /// What this agent has, by name: `cpu` in cores, `memory_mb`, `gpu` in devices. What is not named is not limited.
     pub resources: Map<String, Value>,
     /// How many tasks run at once; at least one.
     pub slots: usize,
     /// The largest frame to take, in bytes.
     pub frame_bytes_max: usize,
+    /// How long a request of the agent waits for its response.
+    pub request_timeout: Duration,
 }
 
 impl AgentConfig {
@@ -53,6 +55,7 @@ impl AgentConfig {
             resources: Map::new(),
             slots: 1,
             frame_bytes_max: FRAME_BYTES_MAX,
+            request_timeout: REQUEST_TIMEOUT,
         }
     }
 
@@ -182,6 +185,7 @@ async fn connect<'a, H: Handler>(
 fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Refused { code, .. } => !matches!(*code, code::OVERLOADED | code::INTERNAL),
+        ClientError::TurnedAway { .. } => !error.is_transient(),
         ClientError::BadAddress { .. } | ClientError::BadSetting { .. } | ClientError::TooLarge { .. } => true,
         ClientError::Unreachable { .. }
         | ClientError::Closed { .. }

@@ -126,6 +126,7 @@ async fn persist(
             ClientError::TooLarge { .. } | ClientError::Malformed { .. } => return Ok(Err(error)),
             ClientError::Refused { .. }
             | ClientError::Unreachable { .. }
+            | ClientError::TurnedAway { .. }
             | ClientError::BadAddress { .. }
             | ClientError::BadSetting { .. }
             | ClientError::Closed { .. }

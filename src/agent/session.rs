@@ -48,7 +48,8 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     /// Connects and registers, naming what is held.
     pub(super) async fn open(config: &'a AgentConfig, running: Vec<Value>) -> Result<Self, ClientError> {
-        let options = ClientOptions { inbound_frame_bytes_max: config.frame_bytes_max, ..ClientOptions::default() };
+        let options =
+            ClientOptions { request_timeout: config.request_timeout, inbound_frame_bytes_max: config.frame_bytes_max };
         let (client, notifications) = Client::connect_with(&config.server, &options).await?;
         client.request("agent/register", config.registration(running)).await?;
         Ok(Self { config, client, notifications, deliveries: FuturesUnordered::new() })

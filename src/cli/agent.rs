@@ -6,6 +6,7 @@ use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use crate::agent::{Agent, AgentConfig, CancelToken, CommandHandler};
+use crate::client::{ClientError, ClientOptions};
 
 /// The command line of `agent`.
 #[derive(Debug, clap::Args)]
@@ -22,13 +23,13 @@ pub(super) struct Args {
     /// An id that stays the same over restarts [default: a new one]
     #[arg(long)]
     id: Option<String>,
-    /// What tasks may use of the processor, in % of one core [default: no limit]
-    #[arg(long, value_name = "PERCENT")]
+    /// How many processor cores tasks may use, fractions allowed [default: no limit]
+    #[arg(long, value_name = "CORES")]
     cpu: Option<f64>,
     /// What tasks may use of the memory, in MB [default: no limit]
     #[arg(long, value_name = "MB")]
     memory_mb: Option<f64>,
-    /// How many graphics processors there are [default: not said]
+    /// How many graphics processors there are, fractions allowed [default: none]
     #[arg(long, value_name = "COUNT")]
     gpu: Option<f64>,
     #[command(flatten)]
@@ -38,7 +39,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
     let leave = CancelToken::new();
-    let working = Agent::new(config(args), CommandHandler).run(leave.clone());
+    let working = Agent::new(config(args)?, CommandHandler).run(leave.clone());
     tokio::pin!(working);
     tokio::select! {
         ended = &mut working => return Ok(ended.map(|()| Exit::Ok)?),
@@ -51,7 +52,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     }
 }
 
-fn config(args: Args) -> AgentConfig {
+fn config(args: Args) -> Result<AgentConfig, ClientError> {
     let mut config = AgentConfig::new(args.server.get(), args.name);
     config.id = args.id.unwrap_or(config.id);
     config.capabilities = args.capabilities;
@@ -59,5 +60,6 @@ fn config(args: Args) -> AgentConfig {
     let declared = [("cpu", args.cpu), ("memory_mb", args.memory_mb), ("gpu", args.gpu)];
     let declared = declared.into_iter().filter_map(|(name, amount)| Some((name, amount?)));
     config.resources = declared.map(|(name, amount)| (name.to_owned(), json!(amount))).collect::<Map<_, _>>();
-    config
+    config.request_timeout = ClientOptions::from_env(|name| std::env::var(name).ok())?.request_timeout;
+    Ok(config)
 }

@@ -1,6 +1,7 @@
 //! How a verb ends: the exit codes, and what is said on the way out.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use miette::Diagnostic;
@@ -23,7 +24,7 @@ pub(super) enum Exit {
     Failed = 1,
     /// The command line or the pipeline file is wrong.
     Usage = 2,
-    /// There is no such pipeline, task, agent or model.
+    /// There is no such pipeline, task, agent, model or data directory.
     NotFound = 3,
     /// The coordinator said no.
     Refused = 4,
@@ -58,6 +59,8 @@ pub(super) enum Trouble {
     Coordinator(#[from] Failed),
     #[error(transparent)]
     History(#[from] Failure),
+    #[error("there is no data directory at {}; name the one that `serve` or `run` used with --data", .0.display())]
+    NoData(PathBuf),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -80,9 +83,15 @@ impl From<AgentError> for Trouble {
 }
 
 impl Trouble {
+    /// Asks for a data directory that is there: a slip in its name must not look like an empty history.
+    pub(super) fn unless_data(data: &Path) -> Result<(), Self> {
+        if data.is_dir() { Ok(()) } else { Err(Self::NoData(data.to_owned())) }
+    }
+
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Client(error) | Self::Agent(AgentError::Rejected { cause: error, .. }) => exit_of(error),
+            Self::NoData(_) => Exit::NotFound,
             Self::PipelineFile(_) | Self::Usage(_) | Self::Config(_) => Exit::Usage,
             Self::Server(_) | Self::Coordinator(_) | Self::History(_) | Self::Failed(_) => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -108,7 +117,7 @@ fn exit_of(error: &ClientError) -> Exit {
             Exit::Unreachable
         }
         ClientError::BadAddress { .. } | ClientError::BadSetting { .. } => Exit::Usage,
-        ClientError::TooLarge { .. } | ClientError::Malformed { .. } => Exit::Refused,
+        ClientError::TurnedAway { .. } | ClientError::TooLarge { .. } | ClientError::Malformed { .. } => Exit::Refused,
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
+    Trouble::unless_data(&args.data)?;
     let lines = history::lines(&args.data, args.from)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut separator = "[\n";

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output, cell};
 use super::server_url::ServerUrl;
-use super::tasks::{self, Counts};
+use super::tasks::Counts;
 use crate::client::{Client, ClientError};
 
 /// Pipelines and agents shown unless asked for more: about two screens.
@@ -16,7 +16,7 @@ const SHOWN_DEFAULT: u32 = 50;
 /// The command line of `ps`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How many pipelines and how many agents to show
+    /// How many pipelines, the newest first, and how many agents to show
     #[arg(long, value_name = "COUNT", default_value_t = SHOWN_DEFAULT)]
     limit: u32,
     /// How to print them
@@ -28,14 +28,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let (client, _notifications) = Client::connect(&args.server.get()).await?;
-    let mut pipelines = listing(&client, "pipeline/list", "pipelines", args.limit).await?;
-    for pipeline in &mut pipelines.records {
-        let id = pipeline["id"].as_str().unwrap_or_default().to_owned();
-        let counts = tasks::count(&client, &id).await?;
-        if let Some(fields) = pipeline.as_object_mut() {
-            fields.insert("tasks".to_owned(), counts.to_json());
-        }
-    }
+    let pipelines = newest_pipelines(&client, args.limit).await?;
     let agents = listing(&client, "agent/list", "agents", args.limit).await?;
     client.close().await;
     match args.output {
@@ -72,6 +65,25 @@ async fn listing(client: &Client, method: &str, field: &str, limit: u32) -> Resu
     Ok(Listing { records, total: answer["total"].as_u64().unwrap_or(0) })
 }
 
+/// The newest pipelines, newest first; the coordinator lists the oldest first.
+async fn newest_pipelines(client: &Client, limit: u32) -> Result<Listing, ClientError> {
+    let total = listing(client, "pipeline/list", "pipelines", 1).await?.total;
+    let mut records = Vec::new();
+    let mut offset = total.saturating_sub(u64::from(limit));
+    while offset < total {
+        let params = json!({"limit": limit, "offset": offset});
+        let answer = client.request("pipeline/list", params).await?;
+        let page = answer["pipelines"].as_array().cloned().unwrap_or_default();
+        if page.is_empty() {
+            break;
+        }
+        offset += page.len() as u64;
+        records.extend(page);
+    }
+    records.reverse();
+    Ok(Listing { records, total })
+}
+
 fn print_tables(pipelines: &Listing, agents: &Listing) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if pipelines.records.is_empty() {
@@ -96,16 +108,8 @@ fn print_tables(pipelines: &Listing, agents: &Listing) -> std::io::Result<()> {
 }
 
 fn pipeline_row(pipeline: &Value) -> [String; 5] {
-    let count = |word: &str| pipeline["tasks"][word].as_u64().unwrap_or(0);
-    let counts = Counts {
-        waiting: count("waiting"),
-        running: count("running"),
-        completed: count("completed"),
-        failed: count("failed"),
-        cancelled: count("cancelled"),
-    };
     let field = |name: &str| cell(&pipeline[name]);
-    [field("name"), field("id"), field("status"), counts.to_string(), field("created_at")]
+    [field("name"), field("id"), field("status"), Counts::of(pipeline).to_string(), field("created_at")]
 }
 
 fn agent_row(agent: &Value) -> [String; 5] {

@@ -28,6 +28,9 @@ pub(super) struct TaskRow {
     pub(super) error_info: Value,
     #[serde(default)]
     pub(super) progress: Option<f64>,
+    /// How many of the tasks that it depends on have not ended.
+    #[serde(default)]
+    pub(super) waiting_for: u64,
 }
 
 impl TaskRow {
@@ -63,24 +66,17 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(tasks: &[TaskRow]) -> Self {
-        let mut counts = Self::default();
-        for task in tasks {
-            counts.add(&task.status, 1);
-        }
-        counts
-    }
-
-    fn add(&mut self, status: &str, tasks: u64) {
-        let count = match status {
-            "completed" => &mut self.completed,
-            "failed" => &mut self.failed,
-            "cancelled" => &mut self.cancelled,
-            "running" => &mut self.running,
+    /// What the record of a pipeline says of its tasks, all at one moment.
+    pub(super) fn of(pipeline: &Value) -> Self {
+        let count = |name: &str| pipeline["metrics"][name].as_u64().unwrap_or(0);
+        Self {
             // Assigned but not yet begun is, to someone who watches, still waiting.
-            _ => &mut self.waiting,
-        };
-        *count += tasks;
+            waiting: count("tasks_pending") + count("tasks_assigned"),
+            running: count("tasks_running"),
+            completed: count("tasks_completed"),
+            failed: count("tasks_failed"),
+            cancelled: count("tasks_cancelled"),
+        }
     }
 
     pub(super) fn ended(&self) -> u64 {
@@ -89,14 +85,6 @@ impl Counts {
 
     pub(super) fn total(&self) -> u64 {
         self.ended() + self.waiting + self.running
-    }
-
-    pub(super) fn to_json(self) -> Value {
-        let Self { waiting, running, completed, failed, cancelled } = self;
-        json!({
-            "waiting": waiting, "running": running, "completed": completed,
-            "failed": failed, "cancelled": cancelled,
-        })
     }
 }
 
@@ -109,17 +97,6 @@ impl fmt::Display for Counts {
         }
         Ok(())
     }
-}
-
-/// Counts the tasks of a pipeline without listing them.
-pub(super) async fn count(client: &Client, pipeline_id: &str) -> Result<Counts, ClientError> {
-    let mut counts = Counts::default();
-    for status in ["pending", "assigned", "running", "completed", "failed", "cancelled"] {
-        let params = json!({"pipeline_id": pipeline_id, "status": status, "limit": 1});
-        let answer = client.request("task/list", params).await?;
-        counts.add(status, answer["total"].as_u64().unwrap_or(0));
-    }
-    Ok(counts)
 }
 
 /// Lists the tasks of a pipeline that have `status` (or any), up to `at_most`.

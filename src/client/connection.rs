@@ -39,6 +39,7 @@ pub(super) enum Outgoing {
 
 /// Makes the WebSocket connection.
 pub(super) async fn open(url: &str, options: &ClientOptions) -> Result<Socket, ClientError> {
+    check_scheme(url)?;
     let unreachable = |cause: String| ClientError::Unreachable { url: url.to_owned(), cause };
     let largest = options.inbound_frame_bytes_max.max(INBOUND_FRAME_BYTES_MAX);
     let config = WebSocketConfig::default().max_message_size(Some(largest)).max_frame_size(Some(largest));
@@ -50,9 +51,28 @@ pub(super) async fn open(url: &str, options: &ClientOptions) -> Result<Socket, C
         Ok(Err(error @ (WsError::Url(_) | WsError::HttpFormat(_)))) => {
             Err(ClientError::BadAddress { url: url.to_owned(), cause: error.to_string() })
         }
+        Ok(Err(WsError::Http(response))) => {
+            let (status, body) = (response.status(), response.body().as_deref().unwrap_or_default());
+            let said = String::from_utf8_lossy(body).trim().to_owned();
+            // These are how a coordinator refuses; whatever answers otherwise is none.
+            if matches!(status.as_u16(), 403 | 503) && !said.is_empty() {
+                return Err(ClientError::TurnedAway { url: url.to_owned(), status: status.as_u16(), message: said });
+            }
+            Err(unreachable(format!("what answers there is no coordinator (HTTP {status})")))
+        }
         Ok(Err(error)) => Err(unreachable(error.to_string())),
         Err(_elapsed) => Err(unreachable(format!("no answer within {} s", CLOSE_TIMEOUT.as_secs()))),
     }
+}
+
+/// Names a wrong scheme before anything is tried with it.
+fn check_scheme(url: &str) -> Result<(), ClientError> {
+    let cause = match url.split_once("://") {
+        None | Some(("ws", _)) => return Ok(()),
+        Some(("wss", _)) => "TLS is not supported yet, so write ws:// instead of wss://".to_owned(),
+        Some((scheme, _)) => format!("it begins with {scheme}:// instead of ws://"),
+    };
+    Err(ClientError::BadAddress { url: url.to_owned(), cause })
 }
 
 /// Starts reader and writer. The connection ends when either does.

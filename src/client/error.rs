@@ -17,6 +17,16 @@ pub enum ClientError {
         /// What the network said.
         cause: String,
     },
+    /// The coordinator does not let this client in.
+    #[error("the coordinator at {url} turned this client away: {message} (HTTP {status})")]
+    TurnedAway {
+        /// The address that was tried.
+        url: String,
+        /// The HTTP status: 403 for good, 503 for now.
+        status: u16,
+        /// The coordinator's sentence.
+        message: String,
+    },
     /// The address cannot be one of a coordinator.
     #[error("`{url}` is not the address of a coordinator: {cause}; one looks like ws://localhost:8700")]
     BadAddress {
@@ -85,12 +95,16 @@ pub enum ClientError {
     },
 }
 
+/// The HTTP status of a coordinator that is full or about to end.
+const SERVICE_UNAVAILABLE: u16 = 503;
+
 impl ClientError {
     /// True if the same call may succeed on another connection or a little later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Closed { .. } | Self::TimedOut { .. } => true,
             Self::Refused { code, .. } => *code == code::OVERLOADED,
+            Self::TurnedAway { status, .. } => *status == SERVICE_UNAVAILABLE,
             Self::BadAddress { .. } | Self::BadSetting { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async};
@@ -31,6 +32,19 @@ impl Coordinator {
         let accepting = tokio::time::timeout(PATIENCE, self.listener.accept());
         let (stream, _from) = accepting.await.expect("nobody connects").expect("a connection");
         Peer(accept_async(stream).await.expect("a WebSocket"))
+    }
+
+    /// Answers the next handshake with an HTTP status and a sentence.
+    pub(crate) async fn turn_away(&self, status: &str, sentence: &str) {
+        let accepting = tokio::time::timeout(PATIENCE, self.listener.accept());
+        let (mut stream, _from) = accepting.await.expect("nobody connects").expect("a connection");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert!(stream.read_buf(&mut request).await.expect("a request") > 0, "it hung up");
+        }
+        let length = sentence.len();
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{sentence}");
+        stream.write_all(answer.as_bytes()).await.expect("answered");
     }
 
     /// The next connection, and the parameters of its registration, which is accepted.

@@ -179,3 +179,35 @@ async fn an_address_without_a_coordinator_is_named_with_the_next_step() {
     let nonsense = Client::connect("nonsense").await.expect_err("no address");
     assert!(matches!(nonsense, ClientError::BadAddress { .. }), "{nonsense:?}");
 }
+
+#[tokio::test]
+async fn a_wrong_scheme_is_named_at_once() {
+    for (url, words) in [("http://localhost:8700", "http://"), ("wss://localhost:8700", "TLS is not supported yet")] {
+        let error = Client::connect(url).await.expect_err("a wrong scheme");
+        assert!(matches!(error, ClientError::BadAddress { .. }), "{error:?}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_handshake_brings_the_sentence_of_the_coordinator() {
+    for (status, transient) in [("403 Forbidden", false), ("503 Service Unavailable", true)] {
+        let coordinator = Coordinator::start().await;
+        let url = coordinator.url();
+        let (client, ()) = tokio::join!(Client::connect(&url), coordinator.turn_away(status, "the reason, in words"));
+        let error = client.expect_err("turned away");
+        assert!(matches!(error, ClientError::TurnedAway { .. }), "{error:?}");
+        assert_eq!(error.is_transient(), transient);
+        let said = error.to_string();
+        assert!(said.contains("the reason, in words") && !said.contains("everlog serve"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_web_server_is_no_coordinator() {
+    let coordinator = Coordinator::start().await;
+    let url = coordinator.url();
+    let (client, ()) = tokio::join!(Client::connect(&url), coordinator.turn_away("404 Not Found", "<html>"));
+    let error = client.expect_err("no coordinator").to_string();
+    assert!(error.contains("no coordinator") && error.contains("404"), "{error}");
+}

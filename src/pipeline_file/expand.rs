@@ -141,32 +141,36 @@ fn settings(defaults: Option<&TaskEntry>, entry: &TaskEntry, directory: &Path) -
     if !env.is_empty() {
         config.insert("env".to_owned(), json!(env));
     }
-    if let Some(key) = own.keys().find(|key| RESERVED.contains(&key.as_str())) {
-        return Err(Mistake::new(format!(
-            "`config.{key}` of task `{}` has a name with a meaning of its own; write `{key}` beside `config`, or choose another name",
-            entry.name.as_ref().map_or("(defaults)", |name| name.value.as_str()),
-        )));
+    for key in own.keys() {
+        if let Some((_, name)) = RESERVED.iter().find(|(reserved, _)| reserved == key) {
+            let task = entry.name.as_ref().map_or("(defaults)", |name| name.value.as_str());
+            return Err(Mistake::new(format!(
+                "`config.{key}` of task `{task}` has a name with a meaning of its own; write `{name}` beside `config`, or choose another name",
+            )));
+        }
     }
     config.extend(own);
     Ok(config)
 }
 
-/// The keys of a task's config that the coordinator or the agent reads.
-const RESERVED: [&str; 14] = [
-    "command",
-    "env",
-    "cwd",
-    "depends_on",
-    "required_capabilities",
-    "priority",
-    "cpu_requirement",
-    "memory_requirement",
-    "gpu_requirement",
-    "resource_weight",
-    "execution_time",
-    "timeout",
-    "retry",
-    "on_failure",
+/// The keys of a task's config that the coordinator or the agent reads, each with what to write in the file instead.
+const RESERVED: [(&str, &str); 16] = [
+    ("command", "command"),
+    ("env", "env"),
+    ("cwd", "cwd"),
+    ("depends_on", "depends_on"),
+    ("required_capabilities", "required_capabilities"),
+    ("priority", "priority"),
+    ("cpu_requirement", "cpu_requirement"),
+    ("memory_requirement", "memory_requirement"),
+    ("gpu_requirement", "gpu_requirement"),
+    ("resource_weight", "resource_weight"),
+    ("execution_time", "execution_time"),
+    ("timeout", "timeout"),
+    ("retry", "retry"),
+    ("on_failure", "on_failure"),
+    ("task_timeout", "timeout"),
+    ("retry_attempts", "retry: {attempts: …}"),
 ];
 
 /// Adds a task under each of its names; replicas are told their number.
@@ -265,9 +269,31 @@ mod tests {
         assert!(replicas.contains("10000"), "{replicas}");
         let reserved = mistake("name: d\ntasks:\n- {name: a, config: {timeout: 3}}\n");
         assert!(reserved.contains("`config.timeout`"), "{reserved}");
+        for (key, name) in [("task_timeout", "`timeout`"), ("retry_attempts", "`retry: {attempts: …}`")] {
+            let other = mistake(&format!("name: d\ntasks:\n- {{name: a, config: {{{key}: 3}}}}\n"));
+            assert!(other.contains(key) && other.contains(&format!("write {name} beside")), "{other}");
+        }
         assert!(mistake("name: d\ntasks: []\n").contains("no tasks"));
         assert!(mistake("name: d\ndefaults: {replicas: 2}\ntasks: [{name: a}]\n").contains("`replicas`"));
         assert!(mistake("name: d\ntasks:\n- {command: [x]}\n").contains("task 1"));
         assert!(mistake("name: [\n").starts_with("p.yaml:"));
+    }
+
+    #[test]
+    fn usual_slips_are_answered_with_the_right_form() {
+        for (line, words) in [
+            ("command: echo hi", "a list such as [echo, hi]"),
+            ("timeout: 5s", "seconds as a number"),
+            ("timeout: '5'", "seconds as a number"),
+            ("retry: {backoff_s: 2m}", "seconds as a number"),
+        ] {
+            let told = mistake(&format!("name: d\ntasks:\n- name: a\n  {line}\n"));
+            assert!(told.starts_with("p.yaml:4:") && told.contains(words), "{told}");
+        }
+        for empty in ["", "\n \n", "# later\n"] {
+            assert!(mistake(empty).contains("is empty"), "{empty:?}: {}", mistake(empty));
+        }
+        let none = submitted("name: d\ntasks: [{name: a, command: null, timeout: }]\n");
+        assert_eq!(none.params["config"]["tasks"][0]["config"], json!({"cwd": "/work"}));
     }
 }

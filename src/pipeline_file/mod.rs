@@ -5,6 +5,7 @@
 
 mod error;
 mod expand;
+mod form;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,9 @@ pub fn load(path: &Path) -> Result<Submission, PipelineFileError> {
 
 /// Expands the text of a file in `directory`, which must be absolute.
 fn parse(text: &str, directory: &Path) -> Result<Submission, error::Mistake> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Err(error::Mistake::new("the file is empty; a pipeline needs at least `name` and `tasks`"));
+    }
     // YAML 1.1 reads `y`, `no` and `off` as booleans, which nobody means by them.
     let options = serde_saphyr::options! { strict_booleans: true };
     let document: Document = serde_saphyr::from_str_with_options(text, options)?;
@@ -68,7 +72,7 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_concurrent_tasks: Option<u32>,
     /// Seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
     task_timeout: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_attempts: Option<u32>,
@@ -97,7 +101,7 @@ struct TaskEntry {
     env: BTreeMap<String, String>,
     #[serde(skip_serializing)]
     cwd: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "form::command", skip_serializing_if = "Option::is_none")]
     command: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     required_capabilities: Option<Vec<String>>,
@@ -114,10 +118,10 @@ struct TaskEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_weight: Option<f64>,
     /// An estimate, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
     execution_time: Option<f64>,
     /// Seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
     timeout: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<Retry>,
@@ -131,9 +135,9 @@ struct TaskEntry {
 struct Retry {
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
     backoff_s: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
     max_backoff_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     factor: Option<f64>,

@@ -245,6 +245,30 @@ fn ps_shows_pipelines_and_agents_in_every_form() {
 }
 
 #[test]
+fn ps_shows_the_newest_first() {
+    let server = Server::start();
+    let mut host = server.peer();
+    for name in ["one", "two", "three"] {
+        let tasks = json!([{"name": "a"}, {"name": "b", "depends_on": ["a"]}]);
+        host.request("pipeline/create", json!({"name": name, "tasks": tasks}));
+    }
+    let names = |args: &[&str]| {
+        let whole = json_of(&verb(&server, args).end().expect_code(0));
+        let pipelines = whole["pipelines"].as_array().unwrap().clone();
+        assert!(pipelines.iter().all(|pipeline| pipeline["metrics"]["tasks_total"] == 2), "{pipelines:?}");
+        (
+            pipelines.iter().map(|pipeline| pipeline["name"].clone()).collect::<Vec<_>>(),
+            whole["pipelines_total"].clone(),
+        )
+    };
+    assert_eq!(names(&["ps", "--output", "json"]), (vec![json!("three"), json!("two"), json!("one")], json!(3)));
+    assert_eq!(names(&["ps", "--output", "json", "--limit", "2"]), (vec![json!("three"), json!("two")], json!(3)));
+    let table = verb(&server, &["ps", "--limit", "1"]).end().expect_code(0);
+    assert!(table.stdout.contains("three") && table.stdout.contains("0 of 2 completed"), "{table:?}");
+    table.expect_told(&["2 more pipelines"]);
+}
+
+#[test]
 fn call_asks_for_anything_and_tells_refusals_apart() {
     let server = Server::start();
     let set = verb(&server, &["call", "memory/set", r#"{"key": "k", "value": [1]}"#]).end().expect_code(0);
@@ -253,6 +277,13 @@ fn call_asks_for_anything_and_tells_refusals_apart() {
     assert_eq!(json_of(&list)["total"], 2);
     let lines = verb(&server, &["call", "pipeline/list", "--output", "ndjson"]).end().expect_code(0);
     assert_eq!(lines.stdout, "");
+    let created = r#"{"name": "t"}"#;
+    let task = json_of(&verb(&server, &["call", "task/create", created]).end().expect_code(0))["task_id"].clone();
+    let params = json!({"task_id": task}).to_string();
+    let record = verb(&server, &["call", "task/status", &params, "--output", "ndjson"]).end().expect_code(0);
+    assert_eq!((json_of(&record)["id"].clone(), record.stdout.lines().count()), (task, 1), "{record:?}");
+    let table = verb(&server, &["call", "task/list", "--output", "table"]).end().expect_code(0);
+    assert!(table.stdout.contains("pending") && table.stdout.lines().all(|line| line.len() <= 160), "{table:?}");
     let missing = verb(&server, &["call", "task/status", r#"{"task_id": "x"}"#]).end().expect_code(3);
     missing.expect_told(&["there is no task x"]);
     let refused = verb(&server, &["call", "no/method"]).end().expect_code(4);
@@ -279,7 +310,44 @@ fn the_log_is_the_same_in_every_form_and_beside_a_running_server() {
     assert_eq!(form(&["--from", "3", "--output", "ndjson"]).lines().count(), 1);
     let mut command = everlog(["log", "--data"]);
     command.arg(server.home().join("no such directory"));
-    Process::start(command).end().expect_code(1).expect_told(&["no such directory"]);
+    Process::start(command).end().expect_code(3).expect_told(&["no such directory", "name the one"]);
+}
+
+#[test]
+fn resuming_from_a_directory_that_is_not_there_does_not_make_it() {
+    let home = tempfile::tempdir().unwrap();
+    run(home.path(), &["--resume"]).end().expect_code(3).expect_told(&["there is no data directory at data"]);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_run_that_can_not_go_on_says_what_is_missing() {
+    let (home, file) = with_pipeline(
+        "name: p\ntasks:\n  - {name: easy, command: ['true']}\n  - {name: big, command: ['true'], gpu_requirement: 1}\n",
+    );
+    let mut stuck = run(home.path(), &[file.to_str().unwrap()]);
+    stuck.until_told("`big` needs gpu_requirement 1");
+    stuck.signal(Signal::INT);
+    let ended = stuck.end().expect_code(130);
+    assert_eq!(ended.stderr.matches("nothing runs").count(), 1, "{ended:?}");
+}
+
+#[test]
+fn a_bad_timeout_is_a_usage_error_of_every_verb_that_connects() {
+    for args in [&["agent", "--name", "a"][..], &["ps"], &["call", "pipeline/list"]] {
+        let mut command = everlog(args);
+        command.args(["--server", "ws://127.0.0.1:1"]).env("MCP_CLIENT_TIMEOUT", "soon");
+        Process::start(command).end().expect_code(2).expect_told(&["MCP_CLIENT_TIMEOUT", "soon"]);
+    }
+}
+
+#[test]
+fn an_address_of_another_kind_is_a_usage_error() {
+    for (url, words) in [("http://localhost:8700", "ws://"), ("wss://localhost:8700", "TLS is not supported yet")] {
+        let mut command = everlog(["agent", "--name", "a"]);
+        command.args(["--server", url]);
+        Process::start(command).end().expect_code(2).expect_told(&[url, words]);
+    }
 }
 
 #[test]

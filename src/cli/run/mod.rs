@@ -2,6 +2,7 @@
 //! and its agents use, so that what runs here runs there.
 
 mod job;
+mod stall;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,9 @@ enum Ended {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
+    if args.resume {
+        Trouble::unless_data(&args.data)?;
+    }
     let submission = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
     let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?.server();
     config.data.clone_from(&args.data);

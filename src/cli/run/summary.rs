@@ -93,7 +93,7 @@ fn print_table(
     }
     let how = if stopped { "stopped by request".to_owned() } else { cell(&info["status"]) };
     let name = terminal::one_line(&cell(&info["name"]));
-    writeln!(out, "pipeline {name}: {}; {}", terminal::one_line(&how), Counts::of(tasks))?;
+    writeln!(out, "pipeline {name}: {}; {}", terminal::one_line(&how), Counts::of(info))?;
     out.flush()
 }
 

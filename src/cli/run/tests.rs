@@ -77,8 +77,13 @@ impl Pipeline {
     }
 
     fn info(&self) -> Value {
+        let number = |status: &str| self.tasks.iter().filter(|task| task.status == status).count();
         json!({
-            "id": "p1", "name": "demo", "status": self.status, "metrics": {},
+            "id": "p1", "name": "demo", "status": self.status,
+            "metrics": {
+                "tasks_pending": number("pending"), "tasks_running": number("running"),
+                "tasks_completed": number("completed"), "tasks_failed": number("failed"),
+            },
             "created_at": "2020-01-01T00:00:00.000000+00:00",
         })
     }

@@ -6,7 +6,6 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::watch::Snapshot;
-use crate::cli::output::cell;
 use crate::cli::tasks::TaskRow;
 use crate::cli::terminal;
 
@@ -59,6 +58,14 @@ impl View {
         }
     }
 
+    /// Says something that must not be missed.
+    pub(super) fn say(&self, line: &str) {
+        match self {
+            Self::Bar(bar) => bar.println(line),
+            Self::Lines(_) => eprintln!("{line}"),
+        }
+    }
+
     /// Makes room for the summary.
     pub(super) fn finish(self) {
         match self {
@@ -86,11 +93,7 @@ impl Lines {
     /// The lines that are news.
     fn update(&mut self, snapshot: &Snapshot) -> Vec<String> {
         let mut news = Vec::new();
-        if snapshot.status != self.pipeline {
-            news.push(format!("pipeline: {}", terminal::one_line(&snapshot.status)));
-            self.pipeline.clone_from(&snapshot.status);
-        }
-        let followed = snapshot.tasks.len() as u64 == snapshot.counts.total();
+        let followed = snapshot.tasks.len() as u64 >= snapshot.counts.total();
         if followed {
             news.extend(snapshot.tasks.iter().filter_map(|task| self.task(task)));
         }
@@ -98,6 +101,13 @@ impl Lines {
         if !followed && parts != self.parts {
             self.parts = parts;
             news.push(snapshot.counts.to_string());
+        }
+        if snapshot.status != self.pipeline {
+            let line = format!("pipeline: {}", terminal::one_line(&snapshot.status));
+            // A beginning is told before what it begins, an end after what it ends.
+            let place = if snapshot.has_ended() { news.len() } else { 0 };
+            news.insert(place, line);
+            self.pipeline.clone_from(&snapshot.status);
         }
         news
     }
@@ -110,10 +120,8 @@ impl Lines {
         }
         let name = terminal::one_line(&task.name);
         let took = task.seconds().map_or_else(String::new, |seconds| format!(" in {seconds:.1} s"));
-        let why = match cell(&task.error_info) {
-            reason if reason == "-" => String::new(),
-            reason => format!(": {}", terminal::shortened(&reason, REASON_CHARS_MAX)),
-        };
+        let why = task.error().map(|reason| format!(": {}", terminal::shortened(&reason, REASON_CHARS_MAX)));
+        let why = why.unwrap_or_default();
         Some(format!("{name}: {}{took}{why}", terminal::one_line(&task.status)))
     }
 }
@@ -125,27 +133,45 @@ mod tests {
     use super::*;
     use crate::cli::tasks::Counts;
 
-    fn snapshot(statuses: &[&str]) -> Snapshot {
+    fn snapshot(status: &str, statuses: &[&str]) -> Snapshot {
         let row = |(index, status): (usize, &&str)| {
             let row = json!({"id": index.to_string(), "name": format!("t{index}"), "status": status});
             serde_json::from_value(row).expect("a row")
         };
         let tasks: Vec<TaskRow> = statuses.iter().enumerate().map(row).collect();
-        Snapshot { status: "running".to_owned(), counts: Counts::of(&tasks), tasks }
+        let number = |wanted: &str| tasks.iter().filter(|task| task.status == wanted).count() as u64;
+        let counts = Counts {
+            waiting: number("pending") + number("assigned"),
+            running: number("running"),
+            completed: number("completed"),
+            failed: number("failed"),
+            cancelled: number("cancelled"),
+        };
+        Snapshot { status: status.to_owned(), counts, tasks }
     }
 
     #[test]
     fn each_change_is_told_once() {
         let mut lines = Lines::default();
-        assert_eq!(lines.update(&snapshot(&["running", "pending"])), ["pipeline: running", "t0: running"]);
-        assert!(lines.update(&snapshot(&["running", "assigned"])).is_empty());
-        assert_eq!(lines.update(&snapshot(&["completed", "running"])), ["t0: completed", "t1: running"]);
+        let first = snapshot("running", &["running", "pending"]);
+        assert_eq!(lines.update(&first), ["pipeline: running", "t0: running"]);
+        assert!(lines.update(&snapshot("running", &["running", "assigned"])).is_empty());
+        let second = snapshot("running", &["completed", "running"]);
+        assert_eq!(lines.update(&second), ["t0: completed", "t1: running"]);
+    }
+
+    #[test]
+    fn the_end_is_told_last_and_failures_in_words() {
+        let mut lines = Lines::default();
+        let mut ended = snapshot("failed", &["completed", "failed"]);
+        ended.tasks[1].error_info = json!({"type": "reported", "message": "no\nroom"});
+        assert_eq!(lines.update(&ended), ["t0: completed", "t1: failed: no room", "pipeline: failed"]);
     }
 
     #[test]
     fn many_tasks_are_told_in_numbers() {
         let mut lines = Lines::default();
-        let mut many = snapshot(&["completed"; 50]);
+        let mut many = snapshot("running", &["completed"; 50]);
         many.tasks.clear();
         assert_eq!(lines.update(&many), ["pipeline: running", "50 of 50 completed"]);
         assert!(lines.update(&many).is_empty());

@@ -7,12 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::stall::{self, Stall};
 use super::view::View;
+use crate::cli::output::cell;
 use crate::cli::tasks::{self, Counts, TaskRow};
 use crate::client::{Client, ClientError, Notifications};
 
 /// How often the state is asked for: what a person still sees as "at once".
-const POLL: Duration = Duration::from_millis(200);
+pub(super) const POLL: Duration = Duration::from_millis(200);
 
 /// Up to so many tasks every one is followed by name; of more, the numbers.
 const FOLLOWED_TASKS_MAX: u64 = 100;
@@ -29,6 +31,13 @@ pub(super) struct Snapshot {
     pub(super) tasks: Vec<TaskRow>,
 }
 
+impl Snapshot {
+    /// Whether the pipeline keeps this status (protocol §5).
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.status.as_str(), "completed" | "failed" | "error")
+    }
+}
+
 /// Shows the pipeline's progress in `view` until it has ended; its last record.
 pub(super) async fn until_ended(
     client: &Client,
@@ -37,6 +46,7 @@ pub(super) async fn until_ended(
     view: &mut View,
 ) -> Result<Value, ClientError> {
     let mut poll = interval(POLL);
+    let mut stall = Stall::default();
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -45,22 +55,23 @@ pub(super) async fn until_ended(
         }
         let params = json!({"pipeline_id": pipeline_id});
         let info = client.request("pipeline/status", params).await?;
-        let status = info["status"].as_str().unwrap_or_default().to_owned();
-        let ended = matches!(status.as_str(), "completed" | "failed" | "error");
-        view.show(&look(client, pipeline_id, status).await?);
-        if ended {
+        let snapshot = look(client, pipeline_id, &info).await?;
+        view.show(&snapshot);
+        if snapshot.has_ended() {
             return Ok(info);
+        }
+        if stall.is_news(&info) {
+            view.say(&stall::words(client, pipeline_id).await?);
         }
     }
 }
 
-async fn look(client: &Client, id: &str, status: String) -> Result<Snapshot, ClientError> {
-    let counts = tasks::count(client, id).await?;
+async fn look(client: &Client, id: &str, info: &Value) -> Result<Snapshot, ClientError> {
+    let counts = Counts::of(info);
     let small = counts.total() <= FOLLOWED_TASKS_MAX;
     let (filter, at_most) = if small { (None, usize::MAX) } else { (Some("running"), NAMED_RUNNING_MAX) };
     let tasks = tasks::list(client, id, filter, at_most).await?;
-    let counts = if small { Counts::of(&tasks) } else { counts };
-    Ok(Snapshot { status, counts, tasks })
+    Ok(Snapshot { status: cell(&info["status"]), counts, tasks })
 }
 
 /// Waits for the news that the pipeline has ended. If the connection is gone, for ever: the next
