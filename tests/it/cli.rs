@@ -314,6 +314,16 @@ fn the_log_is_the_same_in_every_form_and_beside_a_running_server() {
 }
 
 #[test]
+fn a_refused_handshake_is_told_in_the_words_of_the_server() {
+    let server = Server::start();
+    let port = server.address().rsplit(':').next().unwrap().to_owned();
+    // Another way to write 127.0.0.1, which the server does not take for its own name.
+    let mut command = everlog(["ps", "--server"]);
+    command.arg(format!("ws://127.1:{port}"));
+    Process::start(command).end().expect_code(4).expect_told(&["is not this server; connect to localhost", "403"]);
+}
+
+#[test]
 fn resuming_from_a_directory_that_is_not_there_does_not_make_it() {
     let home = tempfile::tempdir().unwrap();
     run(home.path(), &["--resume"]).end().expect_code(3).expect_told(&["there is no data directory at data"]);

@@ -49,9 +49,13 @@ pub(super) async fn words(client: &Client, pipeline_id: &str) -> Result<String, 
     let waiting = tasks::list(client, pipeline_id, Some("pending"), LOOKED_AT_MAX).await?;
     let ready = waiting.iter().filter(|task| task.waiting_for == 0);
     let named: Vec<String> = ready.filter_map(needs).take(NAMED_MAX).collect();
-    let named = if named.is_empty() { "tasks are ready".to_owned() } else { named.join("; ") };
+    let why = if named.is_empty() {
+        "no agent takes the tasks that are ready".to_owned()
+    } else {
+        format!("{}; no agent here has that", named.join("; "))
+    };
     Ok(format!(
-        "nothing runs: {named}; no agent here has that. The agent of `everlog run` has no GPU, and `limits` in the \
+        "nothing runs: {why}. The agent of `everlog run` has no GPU, and `limits` in the \
          configuration bound processor and memory. Stop with Ctrl-C; then lower the requirement, raise the limit, or use \
          `everlog serve` with an `everlog agent` that has --gpu, --memory-mb and --cpu"
     ))
