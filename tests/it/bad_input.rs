@@ -198,8 +198,7 @@ fn an_oversized_frame_ends_its_connection_and_no_other() {
     let server = Server::start();
     let mut other = server.peer();
     let mut peer = server.peer();
-    let set =
-        |bytes: usize| envelope("request", "large", "error/report", &json!({"details": "x".repeat(bytes)}));
+    let set = |bytes: usize| envelope("request", "large", "error/report", &json!({"details": "x".repeat(bytes)}));
     let room = (1 << 20) - set(0).len();
     peer.send_text(set(room));
     peer.answer("large").granted();
