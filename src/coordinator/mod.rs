@@ -9,6 +9,7 @@
 
 mod commit;
 mod liveness;
+mod messages;
 mod observations;
 mod recovery;
 mod snapshots;

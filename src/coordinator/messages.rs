@@ -1,0 +1,225 @@
+//! What each message of a batch leads to: commands, answers, refusals on record.
+
+use super::turn::{Delivery, Stop, Work, Writer};
+use crate::exchange::{Inbound, Message, Outgoing, Sample};
+use crate::failure::Bug;
+use crate::protocol::{Operation, Reply};
+use crate::shared::Progress;
+use everlog_replay::{Actor, AgentId, Command, ConnectionNo, Envelope, Json, Refusal, RequestKey, Stamp, TaskId};
+use std::sync::Arc;
+
+impl Writer {
+    pub(super) fn message(&mut self, work: &mut Work<'_>, inbound: Inbound) -> Result<(), Bug> {
+        let connection = inbound.connection;
+        work.altered = false;
+        let outcome = match inbound.message {
+            Message::Opened { peer } => {
+                self.client(work, connection, None, &Command::OpenConnection { peer }).map(drop)
+            }
+            Message::Request { id, body, method, operation, altered } => {
+                work.altered = altered;
+                let key = RequestKey { id: id.clone(), body };
+                let outcome = self.request(work, connection, key, &method, operation);
+                return self.conclude(work, connection, Some(id), &method, outcome);
+            }
+            Message::Notification { method, operation, altered } => {
+                work.altered = altered;
+                let outcome = self.notification(work, connection, &method, operation);
+                return self.conclude(work, connection, None, &method, outcome);
+            }
+            Message::Refused { id, method, refusal } => {
+                return self.conclude(work, connection, id, &method, Err(Stop::Refused(refusal)));
+            }
+            Message::Closed => {
+                let agents = self.liveness.closed(connection, work.mono_ms);
+                self.observations.forget(connection);
+                return self.internal(work, &Command::DisconnectAgents { connection, agents });
+            }
+            Message::Load { cpu, memory } => return self.internal(work, &Command::ObserveLoad { cpu, memory }),
+            Message::Drain { reason } => {
+                work.turn.last = true;
+                if let Some(observed) = self.observations.all() {
+                    self.internal(work, &Command::RecordObservations { observed })?;
+                }
+                return self.internal(work, &Command::StopCoordinator { reason });
+            }
+        };
+        self.conclude(work, connection, None, "", outcome)
+    }
+
+    fn client(
+        &mut self,
+        work: &mut Work<'_>,
+        connection: ConnectionNo,
+        request: Option<RequestKey>,
+        command: &Command,
+    ) -> Result<Vec<Envelope>, Stop> {
+        let stamp =
+            Stamp { at: work.now, actor: Actor::Connection(connection), cause: 0, request, altered: work.altered };
+        self.run(work, command, &stamp)
+    }
+
+    /// Puts a refusal on record and tells the client, where it asked for an answer.
+    fn conclude(
+        &mut self,
+        work: &mut Work<'_>,
+        connection: ConnectionNo,
+        id: Option<String>,
+        method: &str,
+        outcome: Result<(), Stop>,
+    ) -> Result<(), Bug> {
+        let refusal = match outcome {
+            Ok(()) => {
+                self.flush_notices(work);
+                return Ok(());
+            }
+            Err(Stop::Bug(bug)) => return Err(bug),
+            Err(Stop::Refused(refusal)) => refusal,
+        };
+        let record =
+            Command::RecordRefusal { method: method.to_owned(), code: refusal.code(), message: refusal.to_string() };
+        match self.client(work, connection, None, &record) {
+            Ok(events) if events.is_empty() => self.observations.refused(connection, method, work.now),
+            Ok(_) | Err(Stop::Refused(_)) => {}
+            Err(Stop::Bug(bug)) => return Err(bug),
+        }
+        if let Some(id) = id {
+            work.turn.send(connection, Outgoing::Refused { id, refusal });
+        }
+        Ok(())
+    }
+
+    fn request(
+        &mut self,
+        work: &mut Work<'_>,
+        connection: ConnectionNo,
+        key: RequestKey,
+        method: &str,
+        operation: Operation,
+    ) -> Result<(), Stop> {
+        let id = key.id.clone();
+        match operation {
+            Operation::Change { command, reply } => self.change(work, connection, key, &command, reply)?,
+            Operation::Register { command, ready, frame_bytes_max } => {
+                self.change(work, connection, key, &command, Reply::AgentRegistered)?;
+                work.turn.send(connection, Outgoing::Registered { ready, frame_bytes_max });
+                if let Command::RegisterAgent { agent, .. } = command {
+                    self.liveness.registered(agent, connection);
+                }
+            }
+            Operation::Progress { task, agent, progress, details } => {
+                self.progress(work, connection, task, &agent, progress, details)?;
+                work.turn.send(connection, Outgoing::Recorded { id });
+            }
+            Operation::AgentMetrics { agent, metrics } => {
+                self.agent_metrics(work, connection, &agent, metrics)?;
+                work.turn.send(connection, Outgoing::Recorded { id });
+            }
+            Operation::Read(query) => {
+                self.observations.answered(connection, method, work.now);
+                work.turn.send(connection, Outgoing::Read { id, query });
+            }
+            Operation::Session(request) => {
+                self.observations.answered(connection, method, work.now);
+                work.turn.send(connection, Outgoing::Session { id, request });
+            }
+            Operation::Observe => self.observations.answered(connection, method, work.now),
+        }
+        Ok(())
+    }
+
+    /// A command that is answered: once, however often it is asked (law 11).
+    fn change(
+        &mut self,
+        work: &mut Work<'_>,
+        connection: ConnectionNo,
+        key: RequestKey,
+        command: &Command,
+        reply: Reply,
+    ) -> Result<(), Stop> {
+        let id = key.id.clone();
+        let stamp = Stamp {
+            at: work.now,
+            actor: Actor::Connection(connection),
+            cause: 0,
+            request: Some(key),
+            altered: work.altered,
+        };
+        let repeated = work.state.answered(&stamp)?;
+        // A registration belongs to its connection: repeated on another one, it is a new one.
+        let moved = matches!(command, Command::RegisterAgent { agent, .. }
+            if !work.state.agent(agent).is_ok_and(|agent| agent.connection == connection));
+        if let (Some(_), true) = (repeated, moved) {
+            let events = self.run(work, command, &Stamp { request: None, ..stamp })?.into();
+            work.turn.send(connection, Outgoing::Reply { id, reply, events });
+            return Ok(());
+        }
+        if let Some(events) = repeated {
+            work.turn.deliver(connection, Delivery::Repeated { id, reply, events });
+            return Ok(());
+        }
+        let events = self.run(work, command, &stamp)?.into();
+        work.turn.send(connection, Outgoing::Reply { id, reply, events });
+        Ok(())
+    }
+
+    fn notification(
+        &mut self,
+        work: &mut Work<'_>,
+        connection: ConnectionNo,
+        method: &str,
+        operation: Operation,
+    ) -> Result<(), Stop> {
+        match operation {
+            Operation::Change { command, .. } => self.client(work, connection, None, &command).map(drop),
+            Operation::Progress { task, agent, progress, details } => {
+                self.progress(work, connection, task, &agent, progress, details)
+            }
+            Operation::AgentMetrics { agent, metrics } => self.agent_metrics(work, connection, &agent, metrics),
+            // Only asked for in requests; as a notification it would be answered to nobody.
+            Operation::Register { .. } | Operation::Read(_) | Operation::Session(_) | Operation::Observe => {
+                self.observations.answered(connection, method, work.now);
+                Ok(())
+            }
+        }
+    }
+
+    /// The first sign of work is an event; how far the work is, is not.
+    fn progress(
+        &mut self,
+        work: &mut Work<'_>,
+        connection: ConnectionNo,
+        task: TaskId,
+        agent: &AgentId,
+        progress: f64,
+        details: Json,
+    ) -> Result<(), Stop> {
+        self.client(work, connection, None, &Command::StartTask { task, agent: agent.clone() })?;
+        self.observations.answered(connection, "task/progress", work.now);
+        if work.watched {
+            let pipeline = work.state.task(task).ok().and_then(|task| work.state.pipeline_of(task)).map(|p| p.id);
+            let params = crate::render::progress(task, pipeline, agent, progress, &details, work.now);
+            work.turn.broadcasts.push(Outgoing::Sample(Arc::new(Sample { method: "task/progress", params, pipeline })));
+        }
+        self.shared.progress.lock().insert(task, Progress { progress, details, at: work.now });
+        Ok(())
+    }
+
+    fn agent_metrics(
+        &mut self,
+        work: &mut Work<'_>,
+        connection: ConnectionNo,
+        agent: &AgentId,
+        metrics: Json,
+    ) -> Result<(), Stop> {
+        if work.state.agent(agent)?.connection != connection {
+            return Err(Refusal::Forbidden(format!(
+                "agent {agent} is registered through another connection; register it here before speaking for it"
+            ))
+            .into());
+        }
+        self.observations.answered(connection, "agent/metrics", work.now);
+        self.shared.agent_metrics.lock().insert(agent.clone(), metrics);
+        Ok(())
+    }
+}
