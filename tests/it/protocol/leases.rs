@@ -1,7 +1,7 @@
 //! Attempts: given once, taken over, taken back, and never mixed up.
 
 use super::{task, task_info};
-use crate::harness::{Agent, Assignment, Server, micros, plain};
+use crate::harness::{Agent, Assignment, Deadline, Server, micros, plain};
 use serde_json::json;
 
 #[test]
@@ -151,6 +151,11 @@ fn an_agent_that_is_away_keeps_its_lease_and_gets_nothing_new() {
     agent.begin(&given);
     agent.peer.try_close();
     agent.peer.until_closed();
+    // The peer knows that it is gone; the coordinator may not have heard yet.
+    let deadline = Deadline::usual();
+    while host.request("agent/status", json!({"agent_id": "a"}))["status"] != "disconnected" {
+        assert!(deadline.left().is_some(), "the agent is never disconnected");
+    }
     let waiting = task(&mut host, "waiting", json!({}));
     assert_eq!(task_info(&mut host, &id)["status"], "running", "it has the term of a lease to come back");
     assert_eq!(task_info(&mut host, &waiting)["status"], "pending");
