@@ -41,6 +41,23 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Number of the time bucket (of [`crate::limits::BUCKET_MS`]) that this time is in.
+    #[must_use]
+    pub fn bucket(self) -> i64 {
+        self.0.div_euclid(BUCKET_US)
+    }
+
+    /// Begin of the time bucket with this number.
+    #[must_use]
+    pub fn of_bucket(number: i64) -> Self {
+        Self(number.saturating_mul(BUCKET_US))
+    }
+}
+
+/// Length of a time bucket in microseconds.
+const BUCKET_US: i64 = crate::limits::BUCKET_MS as i64 * 1_000;
+
 /// `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`, the one form that every client of the protocol parses (protocol §1).
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,8 +5,15 @@ use crate::exchange::{Inbound, Message, Outgoing, Sample};
 use crate::failure::Bug;
 use crate::protocol::{Operation, Reply};
 use crate::shared::Progress;
-use everlog_replay::{Actor, AgentId, Command, ConnectionNo, Envelope, Json, Refusal, RequestKey, Stamp, TaskId};
+use everlog_replay::{Actor, AgentId, Command, ConnectionNo, Envelope, Json, RequestKey, Stamp, TaskId};
 use std::sync::Arc;
+
+impl Work<'_> {
+    /// What a client does now.
+    fn stamp(&self, connection: ConnectionNo, request: Option<RequestKey>) -> Stamp {
+        Stamp { at: self.now, actor: Actor::Connection(connection), cause: 0, request, altered: self.altered }
+    }
+}
 
 impl Writer {
     pub(super) fn message(&mut self, work: &mut Work<'_>, inbound: Inbound) -> Result<(), Bug> {
@@ -54,8 +61,7 @@ impl Writer {
         request: Option<RequestKey>,
         command: &Command,
     ) -> Result<Vec<Envelope>, Stop> {
-        let stamp =
-            Stamp { at: work.now, actor: Actor::Connection(connection), cause: 0, request, altered: work.altered };
+        let stamp = work.stamp(connection, request);
         self.run(work, command, &stamp)
     }
 
@@ -103,9 +109,6 @@ impl Writer {
             Operation::Register { command, ready, frame_bytes_max } => {
                 self.change(work, connection, key, &command, Reply::AgentRegistered)?;
                 work.turn.send(connection, Outgoing::Registered { ready, frame_bytes_max });
-                if let Command::RegisterAgent { agent, .. } = command {
-                    self.liveness.registered(agent, connection);
-                }
             }
             Operation::Progress { task, agent, progress, details } => {
                 self.progress(work, connection, task, &agent, progress, details)?;
@@ -138,25 +141,17 @@ impl Writer {
         reply: Reply,
     ) -> Result<(), Stop> {
         let id = key.id.clone();
-        let stamp = Stamp {
-            at: work.now,
-            actor: Actor::Connection(connection),
-            cause: 0,
-            request: Some(key),
-            altered: work.altered,
-        };
-        let repeated = work.state.answered(&stamp)?;
+        let mut stamp = work.stamp(connection, Some(key));
         // A registration belongs to its connection: repeated on another one, it is a new one.
         let moved = matches!(command, Command::RegisterAgent { agent, .. }
-            if !work.state.agent(agent).is_ok_and(|agent| agent.connection == connection));
-        if let (Some(_), true) = (repeated, moved) {
-            let events = self.run(work, command, &Stamp { request: None, ..stamp })?.into();
-            work.turn.send(connection, Outgoing::Reply { id, reply, events });
-            return Ok(());
-        }
-        if let Some(events) = repeated {
-            work.turn.deliver(connection, Delivery::Repeated { id, reply, events });
-            return Ok(());
+            if work.state.agent_at(agent, connection).is_err());
+        match work.state.answered(&stamp)? {
+            Some(events) if !moved => {
+                work.turn.deliver(connection, Delivery::Repeated { id, reply, events });
+                return Ok(());
+            }
+            Some(_) => stamp.request = None,
+            None => {}
         }
         let events = self.run(work, command, &stamp)?.into();
         work.turn.send(connection, Outgoing::Reply { id, reply, events });
@@ -212,12 +207,7 @@ impl Writer {
         agent: &AgentId,
         metrics: Json,
     ) -> Result<(), Stop> {
-        if work.state.agent(agent)?.connection != connection {
-            return Err(Refusal::Forbidden(format!(
-                "agent {agent} is registered through another connection; register it here before speaking for it"
-            ))
-            .into());
-        }
+        work.state.agent_at(agent, connection)?;
         self.observations.answered(connection, "agent/metrics", work.now);
         self.shared.agent_metrics.lock().insert(agent.clone(), metrics);
         Ok(())

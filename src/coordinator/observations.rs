@@ -1,7 +1,6 @@
 //! Reads, and refusals beyond those recorded singly: counted for each connection and method in time buckets, so that every
 //! operation is on record and no client can make the log grow at will.
 
-use everlog_replay::limits::BUCKET_MS;
 use everlog_replay::{ConnectionNo, Observation, Timestamp};
 use std::collections::BTreeMap;
 
@@ -27,7 +26,7 @@ impl Observations {
 
     fn entry(&mut self, connection: ConnectionNo, method: &str, now: Timestamp) -> &mut (u64, u64) {
         if self.bucket == 0 {
-            self.bucket = bucket_of(now);
+            self.bucket = now.bucket();
         }
         let methods = self.counts.entry(connection).or_default();
         let full = methods.len() >= METHODS_MAX && !methods.contains_key(method);
@@ -42,7 +41,7 @@ impl Observations {
     }
 
     fn close(&mut self, connection: ConnectionNo, methods: BTreeMap<String, (u64, u64)>) {
-        let bucket = Timestamp(self.bucket.saturating_mul(BUCKET_US));
+        let bucket = Timestamp::of_bucket(self.bucket);
         let lines = methods.into_iter().map(|(method, (count, refused))| Observation {
             bucket,
             connection,
@@ -55,7 +54,7 @@ impl Observations {
 
     /// The lines of a bucket that is over; `None` while it runs or when nothing was counted.
     pub(super) fn finished(&mut self, now: Timestamp) -> Option<Vec<Observation>> {
-        if self.bucket == 0 || bucket_of(now) == self.bucket {
+        if self.bucket == 0 || now.bucket() == self.bucket {
             return None;
         }
         self.all()
@@ -69,10 +68,4 @@ impl Observations {
         self.bucket = 0;
         Some(std::mem::take(&mut self.closed)).filter(|lines| !lines.is_empty())
     }
-}
-
-const BUCKET_US: i64 = BUCKET_MS as i64 * 1_000;
-
-fn bucket_of(at: Timestamp) -> i64 {
-    at.0.div_euclid(BUCKET_US)
 }

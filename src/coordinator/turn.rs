@@ -215,16 +215,18 @@ impl Writer {
             work.turn.frame.push_with(|out| written = codec::encode(&envelope, out));
             written?;
             notices(work.state, &envelope, work.watched, &mut self.notices);
-            self.forget(&envelope.event);
+            self.follow(&envelope.event);
             envelopes.push(envelope);
         }
         Ok(envelopes)
     }
 
-    /// What is kept beside the state ends with the attempt, or with the agent, that it is about.
-    fn forget(&mut self, event: &Event) {
+    /// What is kept beside the state begins and ends with the attempt, or with the agent, that it is about.
+    fn follow(&mut self, event: &Event) {
         if let Some(task) = event.ended_attempt() {
             self.shared.progress.lock().remove(&task);
+        } else if let Event::AgentRegistered(e) = event {
+            self.liveness.registered(e.agent.clone(), e.connection);
         } else if let Event::AgentUnregistered(event::AgentUnregistered { agent })
         | Event::AgentLost(event::AgentLost { agent, .. }) = event
         {

@@ -14,6 +14,7 @@ pub use read::read;
 pub use reply::{refusal, reply};
 
 use crate::shared::Shared;
+use everlog_replay::record::Reference;
 use everlog_replay::{Json, Payload};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -41,9 +42,12 @@ fn resolve(shared: &Shared, payload: &Payload) -> Json {
     }
 }
 
-/// Puts the text of a long payload in its place.
-fn fetch(shared: &Shared, payload: &mut Payload) {
-    if matches!(payload, Payload::Logged { .. }) {
+/// Puts the text of a payload in its place, or a reference when it is longer than `room`.
+fn fetch_within(shared: &Shared, payload: &mut Payload, room: usize, target: impl FnOnce() -> String) {
+    let long = matches!(payload, Payload::Logged { bytes, .. } if usize::try_from(*bytes).unwrap_or(usize::MAX) > room);
+    if long {
+        *payload = Payload::Inline(text(&Reference { target: target() }).into());
+    } else {
         *payload = Payload::Inline(resolve(shared, payload));
     }
 }

@@ -1,7 +1,6 @@
 //! Notifications.
 
-use super::read::fetch_within;
-use super::{raw, resolve, text};
+use super::{fetch_within, raw, resolve, text};
 use crate::shared::Shared;
 use everlog_replay::limits::INPUT_OVERHEAD_BYTES;
 use everlog_replay::record::{Reference, Shown};

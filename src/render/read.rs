@@ -1,13 +1,15 @@
 //! Answers to questions, from the state as it is now.
 
 use super::page::{Listing, part};
-use super::{fetch, models, raw, resolve, text};
+use super::{fetch_within, models, raw, resolve, text};
 use crate::failure::Failure;
-use crate::protocol::{Page, Query};
+use crate::protocol::{Page, Query, Wanted};
 use crate::shared::Shared;
-use everlog_replay::record::{AgentInfo, ErrorInfo, PipelineInfo, Reference, Shown, TaskInfo};
+use everlog_replay::record::{AgentInfo, ErrorInfo, PipelineInfo, Shown, TaskInfo};
 use everlog_replay::state::{Agent, Presence, State, Task};
-use everlog_replay::{AgentId, Payload, PipelineId, Refusal, SERVER_METRICS_KEY, TaskId, Timestamp};
+use everlog_replay::{
+    AgentId, Payload, PipelineId, PipelineStatus, Refusal, SERVER_METRICS_KEY, TaskId, TaskStatus, Timestamp,
+};
 use serde_json::{Value, json};
 
 /// Bytes of a configuration, a result or details in a list; longer ones are references there, and whole where the one record is
@@ -24,26 +26,7 @@ pub fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Result<St
     let room = frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
     match query {
         Query::PipelineStatus(id) => pipeline_status(shared, *id, room),
-        Query::PipelineList { status, page } => {
-            let wanted = |state: &State| {
-                let all = state.pipelines.iter().map(|(_, pipeline)| pipeline);
-                let matching: Vec<_> = all.filter(|pipeline| status.admits(&pipeline.status)).collect();
-                let total = matching.len();
-                let page = part(matching, *page, |pipeline| (pipeline.created_at, pipeline.id));
-                let now = shared.clock.now();
-                (page.into_iter().map(|pipeline| PipelineInfo::of(pipeline, now)).collect::<Vec<_>>(), total)
-            };
-            let (records, total) = wanted(&shared.state.read());
-            let mut list = Listing::new("pipelines", *page, room);
-            for mut record in records {
-                let id = record.id.0;
-                fetch_within(shared, &mut record.config, LISTED_BYTES_MAX, || format!("pipeline:{id}/config"));
-                if !list.add(&record) {
-                    break;
-                }
-            }
-            Ok(list.finish(total, *page))
-        }
+        Query::PipelineList { status, page } => Ok(pipeline_list(shared, status, *page, room)),
         Query::TaskStatus(id) => task_status(shared, *id, room),
         Query::TaskResult(id) => task_result(shared, *id, room),
         Query::TaskList { pipeline, agent, status, page } => {
@@ -83,6 +66,27 @@ fn pipeline_status(shared: &Shared, id: PipelineId, room: usize) -> Result<Strin
     Ok(text(&record))
 }
 
+fn pipeline_list(shared: &Shared, status: &Wanted<PipelineStatus>, page: Page, room: usize) -> String {
+    let (records, total) = {
+        let state = shared.state.read();
+        let all = state.pipelines.iter().map(|(_, pipeline)| pipeline);
+        let matching: Vec<_> = all.filter(|pipeline| status.admits(&pipeline.status)).collect();
+        let total = matching.len();
+        let page = part(matching, page, |pipeline| (pipeline.created_at, pipeline.id));
+        let now = shared.clock.now();
+        (page.into_iter().map(|pipeline| PipelineInfo::of(pipeline, now)).collect::<Vec<_>>(), total)
+    };
+    let mut list = Listing::new("pipelines", page, room);
+    for mut record in records {
+        let id = record.id.0;
+        fetch_within(shared, &mut record.config, LISTED_BYTES_MAX, || format!("pipeline:{id}/config"));
+        if !list.add(&record) {
+            break;
+        }
+    }
+    list.finish(total, page)
+}
+
 /// What the log says; a log that can not be read is the server's trouble, which the client is told as such.
 fn archived<T>(found: Result<T, Failure>) -> Result<T, Refusal> {
     found.map_err(|failure| {
@@ -120,16 +124,6 @@ fn fetch_task(shared: &Shared, record: &mut TaskInfo, room: usize) {
     }
 }
 
-/// Puts the text of a payload in its place, or a reference when it is longer than `room`.
-pub(super) fn fetch_within(shared: &Shared, payload: &mut Payload, room: usize, target: impl FnOnce() -> String) {
-    let long = matches!(payload, Payload::Logged { bytes, .. } if usize::try_from(*bytes).unwrap_or(usize::MAX) > room);
-    if long {
-        *payload = Payload::Inline(text(&Reference { target: target() }).into());
-    } else {
-        fetch(shared, payload);
-    }
-}
-
 fn task_status(shared: &Shared, id: TaskId, room: usize) -> Result<String, Refusal> {
     let mut record = task_info(shared, id)?;
     fetch_task(shared, &mut record, room);
@@ -152,9 +146,9 @@ fn task_result(shared: &Shared, id: TaskId, room: usize) -> Result<String, Refus
 }
 
 struct TaskFilter<'a> {
-    pipeline: &'a crate::protocol::Wanted<PipelineId>,
+    pipeline: &'a Wanted<PipelineId>,
     agent: Option<&'a AgentId>,
-    status: &'a crate::protocol::Wanted<everlog_replay::TaskStatus>,
+    status: &'a Wanted<TaskStatus>,
 }
 
 impl TaskFilter<'_> {
@@ -163,7 +157,6 @@ impl TaskFilter<'_> {
     }
 
     fn matching<'a>(&self, state: &'a State) -> Vec<&'a Task> {
-        use crate::protocol::Wanted;
         match self.pipeline {
             Wanted::Nothing => Vec::new(),
             Wanted::Only(id) => {
@@ -255,7 +248,6 @@ fn memory_get(shared: &Shared, key: &str) -> String {
 }
 
 fn server_metrics(shared: &Shared) -> Value {
-    use everlog_replay::{PipelineStatus, TaskStatus};
     let state = shared.state.read();
     let running =
         |status| matches!(status, PipelineStatus::Running | PipelineStatus::Paused | PipelineStatus::Stopping);

@@ -80,13 +80,9 @@ struct Decision<'a> {
 impl Decision<'_> {
     /// What a connection says in an agent's name counts only for agents registered through it (protocol §3).
     fn speaks_for(&self, agent: &AgentId) -> Result<&Agent, Refusal> {
-        let known = self.state.agent(agent)?;
         match self.stamp.actor {
-            Actor::Connection(no) if no == known.connection => Ok(known),
-            Actor::Coordinator | Actor::Scheduler => Ok(known),
-            Actor::Connection(_) => Err(Refusal::Forbidden(format!(
-                "agent {agent} is registered through another connection; register it here before speaking for it"
-            ))),
+            Actor::Connection(no) => self.state.agent_at(agent, no),
+            Actor::Coordinator | Actor::Scheduler => self.state.agent(agent),
         }
     }
 }

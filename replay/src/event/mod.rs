@@ -164,8 +164,11 @@ impl Event {
     /// The task whose attempt, or whose life, this event ends.
     #[must_use]
     pub fn ended_attempt(&self) -> Option<TaskId> {
-        const ENDS: [u16; 4] = [43, 44, 45, 47];
-        self.subject().task.filter(|_| ENDS.contains(&self.kind()))
+        let ends = matches!(
+            self,
+            Self::TaskCompleted(_) | Self::TaskFailed(_) | Self::TaskRequeued(_) | Self::TaskCancelled(_)
+        );
+        if ends { self.subject().task } else { None }
     }
 
     /// What the event is about: (pipeline, task, agent), where the event itself says so.

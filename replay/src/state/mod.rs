@@ -19,7 +19,7 @@ pub(crate) use registers::{Refusals, Requests};
 use crate::codec::{self, DecodeError};
 use crate::envelope::{Envelope, Stamp};
 use crate::event::Event;
-use crate::ids::{AgentId, PipelineId, Seq, TaskId, Timestamp};
+use crate::ids::{AgentId, ConnectionNo, PipelineId, Seq, TaskId, Timestamp};
 use crate::queue::Queue;
 use crate::refusal::Refusal;
 use crate::spec::Settings;
@@ -126,6 +126,20 @@ impl State {
     /// [`Refusal::AgentNotFound`].
     pub fn agent(&self, id: &AgentId) -> Result<&Agent, Refusal> {
         self.agents.by_key(id.as_str()).ok_or_else(|| Refusal::AgentNotFound(id.to_string()))
+    }
+
+    /// The agent with this identity, as far as this connection may speak for it.
+    ///
+    /// # Errors
+    /// [`Refusal::AgentNotFound`], or [`Refusal::Forbidden`] where it is registered through another connection.
+    pub fn agent_at(&self, id: &AgentId, connection: ConnectionNo) -> Result<&Agent, Refusal> {
+        let known = self.agent(id)?;
+        if known.connection == connection {
+            return Ok(known);
+        }
+        Err(Refusal::Forbidden(format!(
+            "agent {id} is registered through another connection; register it here before speaking for it"
+        )))
     }
 
     /// The pipeline of a task.

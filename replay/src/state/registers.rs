@@ -4,8 +4,7 @@ use crate::envelope::{Actor, Envelope, RequestKey, Stamp};
 use crate::event::ModelFigures;
 use crate::ids::{ConnectionNo, ErrorId, Seq, TaskId, Timestamp};
 use crate::limits::{
-    BUCKET_MS, ERRORS_MAX, MODEL_REPORTS_MAX, REFUSALS_PER_BUCKET, REFUSALS_PER_BUCKET_ALL, REQUEST_MEMORY_MS,
-    REQUESTS_MAX,
+    ERRORS_MAX, MODEL_REPORTS_MAX, REFUSALS_PER_BUCKET, REFUSALS_PER_BUCKET_ALL, REQUEST_MEMORY_MS, REQUESTS_MAX,
 };
 use crate::refusal::Refusal;
 use crate::text::Payload;
@@ -107,20 +106,16 @@ pub(crate) struct Refusals {
     total: u32,
 }
 
-fn bucket_of(at: Timestamp) -> i64 {
-    at.0.div_euclid(BUCKET_MS as i64 * 1_000)
-}
-
 impl Refusals {
     /// Whether one more of this actor is recorded singly.
     pub(crate) fn has_room(&self, actor: Actor, at: Timestamp) -> bool {
         let of_actor = self.counts.get(&actor).copied().unwrap_or(0);
-        self.bucket != bucket_of(at) || (of_actor < REFUSALS_PER_BUCKET && self.total < REFUSALS_PER_BUCKET_ALL)
+        self.bucket != at.bucket() || (of_actor < REFUSALS_PER_BUCKET && self.total < REFUSALS_PER_BUCKET_ALL)
     }
 
     pub(crate) fn count(&mut self, actor: Actor, at: Timestamp) {
-        if self.bucket != bucket_of(at) {
-            self.bucket = bucket_of(at);
+        if self.bucket != at.bucket() {
+            self.bucket = at.bucket();
             self.counts.clear();
             self.total = 0;
         }
