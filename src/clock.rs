@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Time as the coordinator needs it; a simulator brings its own.
-pub trait Clock: Send + Sync {
+pub(crate) trait Clock: Send + Sync {
     /// Log time: never decreases, also across restarts.
     fn now(&self) -> Timestamp;
     /// Milliseconds since some fixed point, suspend included; what leases and silences are measured with.
@@ -13,7 +13,7 @@ pub trait Clock: Send + Sync {
 }
 
 /// Where a [`SystemClock`] reads: the operating system, or a test.
-pub trait TimeSource: Send + Sync {
+pub(crate) trait TimeSource: Send + Sync {
     /// Nanoseconds since some fixed point, suspend included; never decreases.
     fn mono_ns(&self) -> i64;
     /// Nanoseconds since 1970-01-01T00:00:00Z; people and time servers set it at will.
@@ -22,7 +22,7 @@ pub trait TimeSource: Send + Sync {
 
 /// The clocks of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OsTime;
+pub(crate) struct OsTime;
 
 impl OsTime {
     /// Monotonic time that goes on while the machine sleeps: leases and time limits end in real time.
@@ -65,7 +65,7 @@ const BEHIND_TOLERATED_NS: i64 = SECOND_NS;
     "the wall clock is {seconds} s behind the newest event of the log; log time goes on from there, slowed by 5 % until the wall \
      clock has caught up; check the machine's time"
 )]
-pub struct ClockWarning {
+pub(crate) struct ClockWarning {
     /// By how many seconds.
     pub seconds: i64,
 }
@@ -73,7 +73,7 @@ pub struct ClockWarning {
 /// Log time from the clocks of the machine: the wall clock's time at the start plus the monotonic time since, slewed towards the
 /// wall clock by at most 5 %. A wall clock that jumps makes no jump in the log.
 #[derive(Debug)]
-pub struct SystemClock<S = OsTime> {
+pub(crate) struct SystemClock<S = OsTime> {
     source: S,
     newest: Mutex<Reading>,
 }
@@ -88,7 +88,7 @@ struct Reading {
 impl SystemClock {
     /// A clock that goes on from the newest event of the log; [`Timestamp::default`] where there is none.
     #[must_use]
-    pub fn start(log_last: Timestamp) -> (Self, Option<ClockWarning>) {
+    pub(crate) fn start(log_last: Timestamp) -> (Self, Option<ClockWarning>) {
         Self::with_source(OsTime, log_last)
     }
 }
@@ -96,7 +96,7 @@ impl SystemClock {
 impl<S: TimeSource> SystemClock<S> {
     /// As [`SystemClock::start`], with another source of time.
     #[must_use]
-    pub fn with_source(source: S, log_last: Timestamp) -> (Self, Option<ClockWarning>) {
+    pub(crate) fn with_source(source: S, log_last: Timestamp) -> (Self, Option<ClockWarning>) {
         let (mono, wall) = (source.mono_ns(), source.wall_ns());
         let last = log_last.0.saturating_mul(MICROSECOND_NS);
         let behind = last.saturating_sub(wall);
@@ -125,7 +125,7 @@ impl<S: TimeSource> Clock for SystemClock<S> {
 
 /// The present moment of the wall clock, as protocol text: for what clients and agents write, never for log time.
 #[must_use]
-pub fn now_text() -> String {
+pub(crate) fn now_text() -> String {
     Timestamp(OsTime.wall_ns() / MICROSECOND_NS).to_string()
 }
 

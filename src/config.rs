@@ -12,12 +12,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The file that is read when none is named, if it is there.
-pub const FILE_DEFAULT: &str = "config/mcp.yaml";
+pub(crate) const FILE_DEFAULT: &str = "config/mcp.yaml";
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// Where to listen.
     pub server: ServerSection,
     /// What holds for pipelines and tasks that say nothing else.
@@ -35,7 +35,7 @@ pub struct Config {
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ServerSection {
+pub(crate) struct ServerSection {
     /// A loopback name or address.
     pub host: String,
     /// 0 takes a free one.
@@ -56,7 +56,7 @@ impl Default for ServerSection {
 /// What holds for pipelines and tasks that say nothing else.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Orchestration {
+pub(crate) struct Orchestration {
     /// Who decides what starts next.
     pub strategy: Strategy,
     /// Tasks of one pipeline at a time.
@@ -85,7 +85,7 @@ impl Default for Orchestration {
 /// How often to measure, in seconds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Monitoring {
+pub(crate) struct Monitoring {
     /// The machine.
     pub system_interval: f64,
     /// Pipelines.
@@ -105,7 +105,7 @@ impl Default for Monitoring {
 /// When to raise an alarm.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Alerts {
+pub(crate) struct Alerts {
     /// Percent of all cores.
     pub cpu_threshold: f64,
     /// Percent of the memory.
@@ -125,7 +125,7 @@ impl Default for Alerts {
 /// What the coordinator and its local agents may use together.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// MB of memory.
     pub max_memory_mb: u64,
     /// Percent of all cores together.
@@ -145,7 +145,7 @@ impl Default for Limits {
 /// What is kept for how long.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Retention {
+pub(crate) struct Retention {
     /// Hours that samples are kept.
     pub metrics_hours: u64,
     /// Ended tasks that are answered from memory.
@@ -176,7 +176,7 @@ const FRAME_BYTES_MIN: usize = 4_096;
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file can not be read.
     #[error("cannot read {}: {source}; name another file, or leave the name out for the defaults", path.display())]
     Read {
@@ -239,7 +239,7 @@ impl Config {
     ///
     /// # Errors
     /// When the file can not be read, or a key or a value makes no sense.
-    pub fn load(path: Option<&Path>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub(crate) fn load(path: Option<&Path>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let file = path.unwrap_or(Path::new(FILE_DEFAULT));
         let mut config = match std::fs::read_to_string(file) {
             Ok(text) => Self::parse(&text, file)?,
@@ -255,7 +255,7 @@ impl Config {
     ///
     /// # Errors
     /// When it is not YAML of the right form.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         // A file of comments alone is null.
         let parsed: Result<Option<Self>, _> = serde_saphyr::from_str(text);
         parsed.map(Option::unwrap_or_default).map_err(|error| {
@@ -292,7 +292,7 @@ impl Config {
     ///
     /// # Errors
     /// The first that is not, with what it should be.
-    pub fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let Self { server, orchestration, monitoring, alerts, limits, retention } = self;
         let interval = INTERVAL_MIN..=SECONDS_MAX;
         within("server.max_connections", server.max_connections, 1..=1_000_000, "a number from 1 to 1000000")?;
@@ -327,7 +327,7 @@ impl Config {
 
     /// The part that decisions rest on.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let Self { orchestration, limits, retention, .. } = self;
         let timeout_ms = millis(orchestration.task_timeout);
         Settings {
@@ -347,7 +347,7 @@ impl Config {
 
     /// How to serve; the data directory and the way for other machines are the caller's to set.
     #[must_use]
-    pub fn server(&self) -> ServerConfig {
+    pub(crate) fn server(&self) -> ServerConfig {
         ServerConfig {
             host: self.server.host.clone(),
             port: self.server.port,

@@ -13,15 +13,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 /// Messages that wait in the inbox of the writer; above it clients are refused (protocol §1).
-pub const INBOX_MAX: usize = 16_384;
+pub(crate) const INBOX_MAX: usize = 16_384;
 /// Bytes of the messages that wait in the inbox, as their frames came; above it clients are refused.
-pub const INBOX_BYTES_MAX: usize = 128 << 20;
+pub(crate) const INBOX_BYTES_MAX: usize = 128 << 20;
 /// Messages that wait in the outbox of one connection; a consumer that is further behind is cut off.
-pub const OUTBOX_MAX: usize = 65_536;
+pub(crate) const OUTBOX_MAX: usize = 65_536;
 
 /// From a session to the writer.
 #[derive(Debug)]
-pub struct Inbound {
+pub(crate) struct Inbound {
     /// Who speaks.
     pub connection: ConnectionNo,
     /// Bytes of the frame that it came in.
@@ -32,7 +32,7 @@ pub struct Inbound {
 
 /// What a session says.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     /// A connection spoke for the first time.
     Opened {
         /// Address of the peer.
@@ -87,7 +87,7 @@ pub enum Message {
 
 /// From the coordinator to a session. Durable is what it rests on when it is sent.
 #[derive(Clone, Debug)]
-pub enum Outgoing {
+pub(crate) enum Outgoing {
     /// The answer to a request that changed something.
     Reply {
         /// The request.
@@ -140,7 +140,7 @@ pub enum Outgoing {
 
 /// A notification outside the journal.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// The method.
     pub method: &'static str,
     /// Its parameters.
@@ -151,7 +151,7 @@ pub struct Sample {
 
 /// The way to one session. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Outbox(Arc<OutboxInner>);
+pub(crate) struct Outbox(Arc<OutboxInner>);
 
 #[derive(Debug)]
 struct OutboxInner {
@@ -168,7 +168,7 @@ struct OutboxInner {
 impl Outbox {
     /// An empty outbox of a peer that was just heard.
     #[must_use]
-    pub fn new(now_ms: i64) -> Self {
+    pub(crate) fn new(now_ms: i64) -> Self {
         Self(Arc::new(OutboxInner {
             waiting: Mutex::default(),
             filled: Notify::new(),
@@ -179,7 +179,7 @@ impl Outbox {
     }
 
     /// Adds messages in order. A consumer that is too far behind is cut off instead: the writer never waits for anybody.
-    pub fn send(&self, messages: impl IntoIterator<Item = Outgoing>) {
+    pub(crate) fn send(&self, messages: impl IntoIterator<Item = Outgoing>) {
         let mut waiting = self.0.waiting.lock();
         waiting.extend(messages);
         if waiting.len() > OUTBOX_MAX {
@@ -191,7 +191,7 @@ impl Outbox {
     }
 
     /// Everything that waits, as soon as something does; `None` when the connection is cut off.
-    pub async fn take(&self) -> Option<VecDeque<Outgoing>> {
+    pub(crate) async fn take(&self) -> Option<VecDeque<Outgoing>> {
         loop {
             if self.is_cut() {
                 return None;
@@ -204,40 +204,33 @@ impl Outbox {
         }
     }
 
-    /// Ends the connection: nothing more is sent, and the session's sending half is woken to see it.
-    pub fn cut(&self) {
-        self.0.cut.store(true, Ordering::Release);
-        self.0.waiting.lock().clear();
-        self.0.filled.notify_one();
-    }
-
     /// Whether the connection has to end.
     #[must_use]
-    pub fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.0.cut.load(Ordering::Acquire)
     }
 
     /// Notes a sign of life; `now_ms` is monotonic.
-    pub fn heard(&self, now_ms: i64) {
+    pub(crate) fn heard(&self, now_ms: i64) {
         self.0.heard_ms.fetch_max(now_ms, Ordering::AcqRel);
     }
 
     /// When the peer was last heard, monotonic.
     #[must_use]
-    pub fn heard_ms(&self) -> i64 {
+    pub(crate) fn heard_ms(&self) -> i64 {
         self.0.heard_ms.load(Ordering::Acquire)
     }
 
     /// Whether the session wants to hear about tasks.
     #[must_use]
-    pub fn watches_tasks(&self) -> bool {
+    pub(crate) fn watches_tasks(&self) -> bool {
         self.0.watches_tasks.load(Ordering::Acquire)
     }
 }
 
 /// The open connections.
 #[derive(Debug, Default)]
-pub struct Directory {
+pub(crate) struct Directory {
     open: RwLock<BTreeMap<ConnectionNo, Outbox>>,
     /// Sessions that want to hear about tasks: the writer asks every turn.
     watchers: AtomicUsize,
@@ -245,12 +238,12 @@ pub struct Directory {
 
 impl Directory {
     /// A connection opened.
-    pub fn insert(&self, connection: ConnectionNo, outbox: Outbox) {
+    pub(crate) fn insert(&self, connection: ConnectionNo, outbox: Outbox) {
         self.open.write().insert(connection, outbox);
     }
 
     /// A connection ended.
-    pub fn remove(&self, connection: ConnectionNo) {
+    pub(crate) fn remove(&self, connection: ConnectionNo) {
         let gone = self.open.write().remove(&connection);
         if gone.is_some_and(|outbox| outbox.watches_tasks()) {
             self.watchers.fetch_sub(1, Ordering::AcqRel);
@@ -258,7 +251,7 @@ impl Directory {
     }
 
     /// Says whether a session wants to hear about tasks.
-    pub fn set_watches_tasks(&self, connection: ConnectionNo, watches: bool) {
+    pub(crate) fn set_watches_tasks(&self, connection: ConnectionNo, watches: bool) {
         let Some(outbox) = self.get(connection) else { return };
         let watched = outbox.0.watches_tasks.swap(watches, Ordering::AcqRel);
         if watches && !watched {
@@ -270,30 +263,30 @@ impl Directory {
 
     /// The way to a connection.
     #[must_use]
-    pub fn get(&self, connection: ConnectionNo) -> Option<Outbox> {
+    pub(crate) fn get(&self, connection: ConnectionNo) -> Option<Outbox> {
         self.open.read().get(&connection).cloned()
     }
 
     /// Number of open connections.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.open.read().len()
     }
 
     /// Whether nobody is connected.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether any session wants to hear about tasks.
     #[must_use]
-    pub fn watches_tasks(&self) -> bool {
+    pub(crate) fn watches_tasks(&self) -> bool {
         self.watchers.load(Ordering::Acquire) > 0
     }
 
     /// Sends to every session that `wants` it.
-    pub fn broadcast(&self, message: &Outgoing, wants: impl Fn(&Outbox) -> bool) {
+    pub(crate) fn broadcast(&self, message: &Outgoing, wants: impl Fn(&Outbox) -> bool) {
         for outbox in self.open.read().values().filter(|outbox| wants(outbox)) {
             outbox.send([message.clone()]);
         }

@@ -6,7 +6,7 @@ use everlog_storage::Fault;
 
 /// Why the coordinator can not go on, or not start.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The disk or the data directory.
     #[error(transparent)]
     Storage(#[from] Fault),
@@ -21,14 +21,11 @@ pub enum Failure {
     /// A contradiction inside the coordinator.
     #[error(transparent)]
     Bug(#[from] Bug),
-    /// A thread of the coordinator is gone.
-    #[error("a thread of the coordinator ended without a word; restart to recover what is durable, and report it")]
-    Thread,
 }
 
 /// A contradiction inside the coordinator: the turn is not written, the process ends, a restart replays what is durable.
 #[derive(Debug, thiserror::Error)]
-pub enum Bug {
+pub(crate) enum Bug {
     /// A decided event does not apply.
     #[error("a decided event does not apply ({0}); this is a bug: restart, and report it with the log")]
     Illegal(#[from] Illegal),

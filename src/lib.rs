@@ -3,19 +3,23 @@
 //! What must give the same answer twice lives in `everlog-replay`, what keeps bytes in `everlog-storage`; this crate decides
 //! nothing that `everlog-replay` could decide.
 
-pub mod agent;
+mod agent;
+#[doc(hidden)]
 pub mod cli;
-pub mod client;
-pub mod clock;
-pub mod config;
-pub mod coordinator;
-pub mod exchange;
-pub mod failure;
-pub mod history;
-pub mod machine;
-pub mod pipeline_file;
-pub mod protocol;
+mod client;
+mod clock;
+mod config;
+mod coordinator;
+mod exchange;
+mod failure;
+mod history;
+mod machine;
+mod pipeline_file;
+mod protocol;
 mod python_json;
-pub mod render;
-pub mod server;
-pub mod shared;
+mod render;
+mod server;
+mod shared;
+
+pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
+pub use client::{Client, ClientError, ClientOptions, Notification, Notifications, code};

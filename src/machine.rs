@@ -17,7 +17,7 @@ use sysinfo::{Networks, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// The system record (protocol §5).
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SystemSample {
+pub(crate) struct SystemSample {
     /// Log time.
     #[serde(serialize_with = "as_text")]
     pub timestamp: Timestamp,
@@ -47,7 +47,7 @@ fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
 
 /// What the coordinator and its local agents use together, with all their descendants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
+pub(crate) struct Load {
     /// Processor time in hundredths of a percent of one core.
     pub cpu_hundredths: u32,
     /// Resident memory in KiB.
@@ -55,10 +55,10 @@ pub struct Load {
 }
 
 /// What is done with a sample; the load is missing where processes can not be seen.
-pub type Observe = Box<dyn Fn(&SystemSample, Option<Load>) + Send>;
+pub(crate) type Observe = Box<dyn Fn(&SystemSample, Option<Load>) + Send>;
 
 /// What to watch, and whom to tell.
-pub struct Watch {
+pub(crate) struct Watch {
     /// The data directory.
     pub data: PathBuf,
     /// Time between two samples.
@@ -73,7 +73,7 @@ pub struct Watch {
 
 /// The thread that watches.
 #[derive(Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -93,14 +93,14 @@ impl Machine {
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn start(watch: Watch) -> io::Result<Self> {
+    pub(crate) fn start(watch: Watch) -> io::Result<Self> {
         let (stop, stopped) = bounded(0);
         let thread = std::thread::Builder::new().name("machine".to_owned()).spawn(move || run(&watch, &stopped))?;
         Ok(Self { stop, thread })
     }
 
     /// Ends the thread: when this returns it holds nothing any more.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let Self { stop, thread } = self;
         drop(stop);
         // A sample that is under way is waited for, but not on a thread that serves clients.

@@ -5,7 +5,7 @@ use crate::exchange::{Directory, Inbound};
 use crate::failure::Failure;
 use crossbeam_channel::Sender;
 use everlog_replay::record::{PipelineInfo, TaskInfo};
-use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId, Timestamp};
+use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicUsize;
 use tokio::sync::watch;
 
 /// What sessions, the writer and the collectors share.
-pub struct Shared {
+pub(crate) struct Shared {
     /// The projection. The writer holds the write lock while it decides a batch, readers for the time of one answer.
     pub state: RwLock<State>,
     /// The newest event that is durable. What a reader saw leaves only when this has passed it.
@@ -26,27 +26,17 @@ pub struct Shared {
     pub inbox: Sender<Inbound>,
     /// Bytes of what waits there.
     pub inbox_bytes: AtomicUsize,
-    /// The newest progress of the tasks that run.
-    pub progress: Mutex<BTreeMap<TaskId, Progress>>,
+    /// How far the running attempts are, from 0 to 1, as their agents said last: the state does not hold it, and it ends with the
+    /// attempt.
+    pub progress: Mutex<BTreeMap<TaskId, f64>>,
     /// The newest figures of each agent.
     pub agent_metrics: Mutex<BTreeMap<AgentId, Json>>,
     /// Long payloads and what is no longer in the state.
     pub history: Arc<dyn History>,
 }
 
-/// How far an attempt is, as its agent said last; the state does not hold it, and it ends with the attempt.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// From 0 to 1.
-    pub progress: f64,
-    /// What the agent said beside it.
-    pub details: Json,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// Events that were written long ago.
-pub trait History: Send + Sync {
+pub(crate) trait History: Send + Sync {
     /// The payload of an event.
     ///
     /// # Errors

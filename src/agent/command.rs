@@ -37,7 +37,7 @@ const QUOTED_CHARS_MAX: usize = 1000;
 /// `EVERLOG_TASK` to read, `EVERLOG_RESULT`, `EVERLOG_MODEL_METRICS` and `EVERLOG_PROGRESS` to write.
 /// They are gone when the attempt has ended.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CommandHandler;
+pub(crate) struct CommandHandler;
 
 /// The part of a task's config that this handler reads; the rest is for the scheduler or the command.
 #[derive(Debug, Deserialize)]

@@ -25,5 +25,5 @@ mod work;
 
 pub use agent::{Agent, AgentConfig, AgentError};
 pub use cancel::CancelToken;
-pub use command::CommandHandler;
+pub(crate) use command::CommandHandler;
 pub use handler::{Assignment, Handler, Outcome, TaskContext};

@@ -28,13 +28,13 @@ use envelope::Envelope;
 pub use error::{ClientError, code};
 
 /// The largest frame a coordinator accepts, in bytes, unless its operator raised the limit (protocol §1).
-pub const OUTBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const OUTBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
 
 /// The largest frame a coordinator sends, in bytes, to a peer that did not ask for more (protocol §1).
-pub const INBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const INBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long a request waits for its response unless `MCP_CLIENT_TIMEOUT` says otherwise.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Frames that may wait for the writer; a sender beyond that waits, which is the back-pressure.
 const OUTBOX_FRAMES: usize = 1024;

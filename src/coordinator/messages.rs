@@ -4,7 +4,6 @@ use super::turn::{Delivery, Stop, Work, Writer};
 use crate::exchange::{Inbound, Message, Outgoing, Sample};
 use crate::failure::Bug;
 use crate::protocol::{Operation, Reply};
-use crate::shared::Progress;
 use everlog_replay::{Actor, AgentId, Command, ConnectionNo, Envelope, Json, RequestKey, Stamp, TaskId};
 use std::sync::Arc;
 
@@ -196,7 +195,7 @@ impl Writer {
             let params = crate::render::progress(task, pipeline, agent, progress, &details, work.now);
             work.turn.broadcasts.push(Outgoing::Sample(Arc::new(Sample { method: "task/progress", params, pipeline })));
         }
-        self.shared.progress.lock().insert(task, Progress { progress, details, at: work.now });
+        self.shared.progress.lock().insert(task, progress);
         Ok(())
     }
 

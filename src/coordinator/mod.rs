@@ -17,7 +17,7 @@ mod snapshots;
 mod tests;
 mod turn;
 
-pub use turn::{Delivery, Turn, Writer};
+pub(crate) use turn::{Delivery, Turn, Writer};
 
 use crate::clock::SystemClock;
 use crate::exchange::{Directory, INBOX_MAX, Inbound, Message};
@@ -38,17 +38,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Longest time without a turn, in milliseconds: silences and ended buckets are noticed within it.
-pub const TICK_MS: u64 = 250;
+pub(crate) const TICK_MS: u64 = 250;
 /// Bytes of the messages of one turn, as their frames came: a turn is one frame of the log, which has a limit of its own.
-pub const TURN_BYTES_MAX: usize = 16 << 20;
+pub(crate) const TURN_BYTES_MAX: usize = 16 << 20;
 /// Messages of one turn: bounds how long readers wait for the state (a few microseconds each).
-pub const TURN_MESSAGES_MAX: usize = 2_048;
+pub(crate) const TURN_MESSAGES_MAX: usize = 2_048;
 /// Turns between writer and committer: one is synced while the next is decided; more would only add to the waiting.
 const TURNS_IN_FLIGHT: usize = 1;
 
 /// How a coordinator is opened.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Configuration for decisions.
     pub settings: Settings,
     /// The data directory.
@@ -58,10 +58,10 @@ pub struct Options {
 /// Why a coordinator ended before it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
-pub struct Failed(pub String);
+pub(crate) struct Failed(pub String);
 
 /// A running coordinator.
-pub struct Coordinator {
+pub(crate) struct Coordinator {
     shared: Arc<Shared>,
     connections: AtomicU64,
     outcome: watch::Receiver<Option<Outcome>>,
@@ -80,7 +80,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// When the directory can not be opened or its log does not fold.
-    pub fn open(options: Options) -> Result<Self, Failure> {
+    pub(crate) fn open(options: Options) -> Result<Self, Failure> {
         let storage = everlog_storage::Options {
             index: history::index,
             index_version: history::INDEX_VERSION,
@@ -139,25 +139,25 @@ impl Coordinator {
 
     /// What sessions and collectors share with the writer.
     #[must_use]
-    pub fn shared(&self) -> Arc<Shared> {
+    pub(crate) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
 
     /// A number for a new connection.
     #[must_use]
-    pub fn next_connection(&self) -> ConnectionNo {
+    pub(crate) fn next_connection(&self) -> ConnectionNo {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Submits a reading of the load of coordinator and local agents; left out when the inbox is full.
-    pub fn observe_load(&self, cpu_hundredths: u32, memory_kib: u64) {
+    pub(crate) fn observe_load(&self, cpu_hundredths: u32, memory_kib: u64) {
         let message = Message::Load { cpu: cpu_hundredths, memory: memory_kib };
         // The next reading follows in seconds.
         drop(self.shared.inbox.try_send(Inbound { connection: 0, bytes: 0, message }));
     }
 
     /// Resolves when the coordinator has ended without being asked to.
-    pub async fn failed(&self) -> Failed {
+    pub(crate) async fn failed(&self) -> Failed {
         let mut outcome = self.outcome.clone();
         loop {
             if let Some(Outcome::Failed(failed)) = &*outcome.borrow_and_update() {
@@ -173,7 +173,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// When the coordinator failed before, or the log can not be closed. What was acknowledged is safe in any case.
-    pub async fn drain(self, reason: &str) -> Result<(), Failed> {
+    pub(crate) async fn drain(self, reason: &str) -> Result<(), Failed> {
         let message = Message::Drain { reason: reason.to_owned() };
         let inbound = Inbound { connection: 0, bytes: 0, message };
         let shared = Arc::clone(&self.shared);

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// What comes out of a turn. Nothing of it may leave before the frame is durable (law 2).
 #[derive(Debug)]
-pub struct Turn {
+pub(crate) struct Turn {
     /// The records.
     pub frame: Frame,
     /// Messages for single connections, in order.
@@ -34,7 +34,7 @@ pub struct Turn {
 
 /// A message for one connection.
 #[derive(Debug)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// As it is.
     Ready(Outgoing),
     /// The answer to a repeated request: its events stand in the log.
@@ -55,7 +55,7 @@ impl Turn {
 
     /// Whether nothing happened.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.frame.is_empty() && self.deliveries.is_empty() && self.broadcasts.is_empty() && !self.last
     }
 
@@ -69,7 +69,7 @@ impl Turn {
 }
 
 /// The writer's own memory beside the state.
-pub struct Writer {
+pub(crate) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) observations: Observations,
     pub(super) liveness: Liveness,
@@ -108,14 +108,14 @@ pub(super) struct Work<'a> {
 impl Writer {
     /// A writer on a recovered state; every agent gets the time of a lease to come back, from `mono_ms` on.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, mono_ms: i64) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, mono_ms: i64) -> Self {
         let liveness = Liveness::of(&shared.state.read(), mono_ms);
         Self { shared, observations: Observations::default(), liveness, notices: Vec::new() }
     }
 
     /// Milliseconds after `now` at which a turn is due although no message came.
     #[must_use]
-    pub fn idle_ms(&self, now: Timestamp) -> u64 {
+    pub(crate) fn idle_ms(&self, now: Timestamp) -> u64 {
         let planned = everlog_replay::wake_at(&self.shared.state.read()).map(|at| at.micros_since(now).div_ceil(1_000));
         planned.into_iter().chain([super::TICK_MS]).min().unwrap_or(super::TICK_MS)
     }
@@ -124,7 +124,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the coordinator contradicts itself.
-    pub fn turn(
+    pub(crate) fn turn(
         &mut self,
         batch: impl IntoIterator<Item = Inbound>,
         drained: bool,
@@ -156,7 +156,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the coordinator contradicts itself.
-    pub fn command(&mut self, command: &Command, now: Timestamp, mono_ms: i64) -> Result<Turn, Bug> {
+    pub(crate) fn command(&mut self, command: &Command, now: Timestamp, mono_ms: i64) -> Result<Turn, Bug> {
         let shared = Arc::clone(&self.shared);
         let state = &mut *shared.state.write();
         let now = now.max(state.at);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// One event, ready to be shown.
 #[derive(Debug, Clone)]
-pub struct LogLine {
+pub(crate) struct LogLine {
     /// Its place in the log.
     pub seq: u64,
     /// When it was recorded.
@@ -27,7 +27,7 @@ pub struct LogLine {
 ///
 /// # Errors
 /// When the directory can not be read; damage is reported where it stands in the order.
-pub fn lines(data: &Path, from: Seq) -> Result<impl Iterator<Item = Result<LogLine, Failure>> + use<>, Failure> {
+pub(crate) fn lines(data: &Path, from: Seq) -> Result<impl Iterator<Item = Result<LogLine, Failure>> + use<>, Failure> {
     let from = from.max(1);
     let mut frames = DataDir::open_read_only(data)?.log.frames(from);
     let mut frame = Frame::new(1, 0);

@@ -2,7 +2,7 @@
 
 mod lines;
 
-pub use lines::{LogLine, lines};
+pub(crate) use lines::{LogLine, lines};
 
 use crate::failure::Failure;
 use crate::shared::History;
@@ -12,17 +12,17 @@ use everlog_storage::{IndexKeys, Store};
 use uuid::Uuid;
 
 /// Index key of the events that name a pipeline; the id is its UUID.
-pub const KEY_PIPELINE: u8 = 1;
+pub(crate) const KEY_PIPELINE: u8 = 1;
 /// Index key of the events that name an agent; the id is its text.
-pub const KEY_AGENT: u8 = 2;
+pub(crate) const KEY_AGENT: u8 = 2;
 /// Index key of what a connection caused; the id is its number, big endian.
-pub const KEY_ACTOR: u8 = 3;
+pub(crate) const KEY_ACTOR: u8 = 3;
 
 /// Number of [`index`]: the store is fed anew when another one wrote it.
-pub const INDEX_VERSION: u32 = 1;
+pub(crate) const INDEX_VERSION: u32 = 1;
 
 /// The index keys of a record. The store notes them once a run of records, and looks through what it finds.
-pub fn index(record: &[u8], keys: &mut IndexKeys) {
+pub(crate) fn index(record: &[u8], keys: &mut IndexKeys) {
     let Ok(envelope) = codec::decode(record) else { return };
     let subject = envelope.event.subject();
     if let Some(pipeline) = subject.pipeline {
@@ -37,14 +37,14 @@ pub fn index(record: &[u8], keys: &mut IndexKeys) {
 }
 
 /// The events of a data directory.
-pub struct LogHistory {
+pub(crate) struct LogHistory {
     store: Store,
 }
 
 impl LogHistory {
     /// Reads what `store` holds.
     #[must_use]
-    pub fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
         Self { store }
     }
 }
@@ -146,6 +146,6 @@ impl History for LogHistory {
 ///
 /// # Errors
 /// When it is of a newer release, or was written wrongly.
-pub fn envelope(seq: Seq, record: &[u8]) -> Result<Envelope, Failure> {
+pub(crate) fn envelope(seq: Seq, record: &[u8]) -> Result<Envelope, Failure> {
     codec::decode(record).map_err(|error| Failure::Record { seq, detail: error.to_string() })
 }

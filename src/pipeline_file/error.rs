@@ -8,7 +8,7 @@ use serde_saphyr::Location;
 /// A pipeline file that cannot be submitted.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}: {message}", path.display(), line_suffix(*place))]
-pub struct PipelineFileError {
+pub(crate) struct PipelineFileError {
     path: PathBuf,
     message: String,
     place: Option<(usize, usize)>,

@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
-pub use error::PipelineFileError;
+pub(crate) use error::PipelineFileError;
 
 /// The largest pipeline file, in bytes: room for 100,000 tasks of the usual size.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// A pipeline as it is submitted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Submission {
+pub(crate) struct Submission {
     /// The pipeline's name.
     pub name: String,
     /// The parameters of `pipeline/create`.
@@ -36,7 +36,7 @@ pub struct Submission {
 ///
 /// # Errors
 /// What is wrong with the file, with the line where that is known.
-pub fn load(path: &Path) -> Result<Submission, PipelineFileError> {
+pub(crate) fn load(path: &Path) -> Result<Submission, PipelineFileError> {
     let unreadable = |cause: std::io::Error| PipelineFileError::unreadable(path, &cause);
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
     if bytes > FILE_BYTES_MAX {

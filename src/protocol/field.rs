@@ -12,7 +12,7 @@ const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// One field and its place.
 #[derive(Clone, Copy, Debug)]
-pub struct Field<'p, 'a> {
+pub(crate) struct Field<'p, 'a> {
     prefix: &'p str,
     name: &'p str,
     raw: &'a RawValue,
@@ -21,50 +21,50 @@ pub struct Field<'p, 'a> {
 impl<'p, 'a> Field<'p, 'a> {
     /// A field that stands at `prefix` + `name`.
     #[must_use]
-    pub fn new(prefix: &'p str, name: &'p str, raw: &'a RawValue) -> Self {
+    pub(crate) fn new(prefix: &'p str, name: &'p str, raw: &'a RawValue) -> Self {
         Self { prefix, name, raw }
     }
 
     /// Where it stands, such as `tasks[3].config.priority`.
     #[must_use]
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("{}{}", self.prefix, self.name)
     }
 
     /// Its text as it came.
     #[must_use]
-    pub fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         Json::from(self.raw.get())
     }
 
     /// Whether it is the word `null`.
     #[must_use]
-    pub fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         is_null(self.raw)
     }
 
     /// Its text as it came, borrowed.
     #[must_use]
-    pub fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         self.raw.get()
     }
 
     /// Whether it is a list without items.
     #[must_use]
-    pub fn is_empty_list(&self) -> bool {
+    pub(crate) fn is_empty_list(&self) -> bool {
         let inner = self.raw.get().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         inner.is_some_and(|inner| inner.trim_ascii().is_empty())
     }
 
     /// "X must be A, not B".
     #[must_use]
-    pub fn sentence(&self, expected: &str) -> String {
+    pub(crate) fn sentence(&self, expected: &str) -> String {
         format!("{}{} must be {expected}, not {}", self.prefix, self.name, describe(self.raw))
     }
 
     /// The refusal of a field that is not what was expected.
     #[must_use]
-    pub fn wrong(&self, expected: &str) -> Refusal {
+    pub(crate) fn wrong(&self, expected: &str) -> Refusal {
         Refusal::InvalidParams(self.sentence(expected))
     }
 
@@ -72,7 +72,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is not a string.
-    pub fn string(self) -> Result<Cow<'a, str>, Refusal> {
+    pub(crate) fn string(self) -> Result<Cow<'a, str>, Refusal> {
         text_of(self.raw).ok_or_else(|| self.wrong("a string"))
     }
 
@@ -80,7 +80,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn name(self) -> Result<String, Refusal> {
+    pub(crate) fn name(self) -> Result<String, Refusal> {
         let text = self.string()?;
         self.check_name(&text)?;
         Ok(text.into_owned())
@@ -102,7 +102,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else; the sentence lists the words.
-    pub fn word<T: Copy>(self, known: &[(&str, T)]) -> Result<T, Refusal> {
+    pub(crate) fn word<T: Copy>(self, known: &[(&str, T)]) -> Result<T, Refusal> {
         let text = text_of(self.raw);
         let word = text.as_deref().and_then(|text| text.rsplit('.').next()).unwrap_or_default();
         let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
@@ -116,7 +116,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is neither true nor false.
-    pub fn boolean(self) -> Result<bool, Refusal> {
+    pub(crate) fn boolean(self) -> Result<bool, Refusal> {
         match self.raw.get() {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -128,7 +128,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn number(self, min: f64, max: f64) -> Result<f64, Refusal> {
+    pub(crate) fn number(self, min: f64, max: f64) -> Result<f64, Refusal> {
         let number = number_of(self.raw).filter(|number| (min..=max).contains(number));
         number.ok_or_else(|| self.wrong(&format!("a number from {min} to {max}")))
     }
@@ -137,7 +137,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn any_number(self) -> Result<f64, Refusal> {
+    pub(crate) fn any_number(self) -> Result<f64, Refusal> {
         number_of(self.raw).ok_or_else(|| self.wrong("a number"))
     }
 
@@ -145,7 +145,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn whole(self, min: u64, max: u64) -> Result<u64, Refusal> {
+    pub(crate) fn whole(self, min: u64, max: u64) -> Result<u64, Refusal> {
         let whole = self.raw.get().parse().ok().or_else(|| number_of(self.raw).and_then(exact));
         whole.filter(|whole| (min..=max).contains(whole)).ok_or_else(|| match max {
             u64::MAX => self.wrong(&format!("a whole number of at least {min}")),
@@ -157,7 +157,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn whole_u32(self, min: u32, max: u32) -> Result<u32, Refusal> {
+    pub(crate) fn whole_u32(self, min: u32, max: u32) -> Result<u32, Refusal> {
         let whole = self.whole(u64::from(min), u64::from(max))?;
         u32::try_from(whole).map_err(|_| self.wrong("a whole number of 32 bits"))
     }
@@ -166,7 +166,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn object(self) -> Result<Params<'a>, Refusal> {
+    pub(crate) fn object(self) -> Result<Params<'a>, Refusal> {
         Params::read(self.raw, format!("{}.", self.path())).ok_or_else(|| self.wrong("an object"))
     }
 
@@ -174,7 +174,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else or longer.
-    pub fn list(self, max: usize) -> Result<Vec<&'a RawValue>, Refusal> {
+    pub(crate) fn list(self, max: usize) -> Result<Vec<&'a RawValue>, Refusal> {
         let items: Vec<&RawValue> = serde_json::from_str(self.raw.get()).map_err(|_| self.wrong("a list"))?;
         if items.len() > max {
             let (path, count) = (self.path(), items.len());
@@ -187,7 +187,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it, or an item of it, is something else.
-    pub fn objects(self, max: usize) -> Result<Vec<Params<'a>>, Refusal> {
+    pub(crate) fn objects(self, max: usize) -> Result<Vec<Params<'a>>, Refusal> {
         self.each(max, |item| item.object())
     }
 
@@ -195,7 +195,7 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it, or an item of it, is something else.
-    pub fn names(self, max: usize) -> Result<Vec<String>, Refusal> {
+    pub(crate) fn names(self, max: usize) -> Result<Vec<String>, Refusal> {
         self.each(max, |item| item.name())
     }
 
@@ -203,7 +203,11 @@ impl<'p, 'a> Field<'p, 'a> {
     ///
     /// # Errors
     /// When it is something else or longer, and those of `read`.
-    pub fn each<T>(self, max: usize, read: impl Fn(Field<'_, 'a>) -> Result<T, Refusal>) -> Result<Vec<T>, Refusal> {
+    pub(crate) fn each<T>(
+        self,
+        max: usize,
+        read: impl Fn(Field<'_, 'a>) -> Result<T, Refusal>,
+    ) -> Result<Vec<T>, Refusal> {
         let items = self.list(max)?.into_iter().enumerate();
         items
             .map(|(index, raw)| read(Field { prefix: self.prefix, name: &format!("{}[{index}]", self.name), raw }))
@@ -213,13 +217,13 @@ impl<'p, 'a> Field<'p, 'a> {
 
 /// Whether a value is the word `null`.
 #[must_use]
-pub fn is_null(raw: &RawValue) -> bool {
+pub(crate) fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
 /// The text of a JSON string, borrowed where nothing is escaped in it; `None` where the value is no string.
 #[must_use]
-pub fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str(raw.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
@@ -250,7 +254,7 @@ fn describe(raw: &RawValue) -> String {
 
 /// At most the first `chars` characters of a text; a cut one ends in `…`.
 #[must_use]
-pub fn cut(text: &str, chars: usize) -> Cow<'_, str> {
+pub(crate) fn cut(text: &str, chars: usize) -> Cow<'_, str> {
     match text.char_indices().nth(chars) {
         None => Cow::Borrowed(text),
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),

@@ -12,13 +12,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Characters in the id of a message (protocol §1): a UUID has 36; what is remembered for law 11 must stay small.
-pub const ID_CHARS_MAX: usize = 128;
+pub(crate) const ID_CHARS_MAX: usize = 128;
 /// The id of an answer to a frame whose own id could not be read (protocol §1).
-pub const ID_UNKNOWN: &str = "unknown";
+pub(crate) const ID_UNKNOWN: &str = "unknown";
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameType {
+pub(crate) enum FrameType {
     /// It wants an answer.
     Request,
     /// It answers a request of the server.
@@ -34,7 +34,7 @@ impl FrameType {
 
     /// The word on the wire.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Response => "response",
@@ -46,26 +46,20 @@ impl FrameType {
 
 /// A message; everything is borrowed from its text where the text allows it.
 #[derive(Clone, Debug)]
-pub struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// What the sender calls it; `""` where a message that wants no answer has none.
     pub id: Cow<'a, str>,
     /// What it is.
     pub frame_type: FrameType,
     /// What is asked or told; `""` in answers.
     pub method: Cow<'a, str>,
-    /// The sender's time as it wrote it. Kept, never ordered by.
-    pub timestamp: Option<&'a RawValue>,
     /// Parameters: the raw text that belongs into the hash of law 11.
     pub params: Option<&'a RawValue>,
-    /// An answer's result.
-    pub result: Option<&'a RawValue>,
-    /// An answer's error.
-    pub error: Option<&'a RawValue>,
 }
 
 /// A frame that is no message, and what to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadFrame {
+pub(crate) struct BadFrame {
     /// The id to answer under; [`ID_UNKNOWN`] where it could not be read.
     pub id: String,
     /// The refusal, code −32600.
@@ -82,7 +76,7 @@ impl BadFrame {
 
     /// The answer to a frame that did not pass [`super::json::clean`]: under its own id, if that can be read all the same.
     #[must_use]
-    pub fn unclean(text: &str, problem: JsonProblem) -> Self {
+    pub(crate) fn unclean(text: &str, problem: JsonProblem) -> Self {
         let fields = serde_json::from_str::<Fields<'_>>(text).unwrap_or_default();
         Self::new(id_of(fields.id).unwrap_or_default(), problem.to_string())
     }
@@ -93,7 +87,7 @@ impl BadFrame {
 ///
 /// # Errors
 /// When the text is not one JSON object, or its `id`, `type` or `method` is missing where needed or of the wrong form.
-pub fn parse(text: &str) -> Result<Frame<'_>, BadFrame> {
+pub(crate) fn parse(text: &str) -> Result<Frame<'_>, BadFrame> {
     let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| {
         let why = cut(&error.to_string(), ERROR_CHARS_MAX).into_owned();
         BadFrame::new(None, format!("the frame is no message: {why}; send one JSON object a text frame"))
@@ -117,15 +111,7 @@ pub fn parse(text: &str) -> Result<Frame<'_>, BadFrame> {
         }
         FrameType::Request | FrameType::Notification | FrameType::Response | FrameType::Error => {}
     }
-    Ok(Frame {
-        id: id.unwrap_or_default(),
-        frame_type,
-        method,
-        timestamp: fields.timestamp,
-        params: fields.params,
-        result: fields.result,
-        error: fields.error,
-    })
+    Ok(Frame { id: id.unwrap_or_default(), frame_type, method, params: fields.params })
 }
 
 /// Characters of a parser's message that are passed on; it may quote the client's own text at length.
@@ -164,16 +150,13 @@ fn method_of(raw: Option<&RawValue>) -> Result<Cow<'_, str>, String> {
     Ok(method)
 }
 
-/// The envelope's fields as they came.
+/// The envelope's fields as they came. The sender's time decides nothing, and on an answer nothing rests: they are passed over.
 #[derive(Default)]
 struct Fields<'a> {
     id: Option<&'a RawValue>,
     frame_type: Option<&'a RawValue>,
     method: Option<&'a RawValue>,
-    timestamp: Option<&'a RawValue>,
     params: Option<&'a RawValue>,
-    result: Option<&'a RawValue>,
-    error: Option<&'a RawValue>,
 }
 
 /// By hand, since a derived implementation refuses duplicate keys.
@@ -200,10 +183,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 "id" => fields.id = value,
                 "type" => fields.frame_type = value,
                 "method" => fields.method = value,
-                "timestamp" => fields.timestamp = value,
                 "params" => fields.params = value,
-                "result" => fields.result = value,
-                "error" => fields.error = value,
                 _ => {}
             }
         }
@@ -230,7 +210,6 @@ mod tests {
         assert_eq!((&*frame.id, frame.frame_type, &*frame.method), ("a", FrameType::Request, "task/status"));
         assert!(matches!((&frame.id, &frame.method), (Cow::Borrowed(_), Cow::Borrowed(_))));
         assert_eq!(frame.params.map(RawValue::get), Some(r#"{"task_id": [1]}"#));
-        assert_eq!(frame.timestamp.map(RawValue::get), Some(r#""2026-01-01T00:00:00""#));
     }
 
     #[test]

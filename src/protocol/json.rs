@@ -8,14 +8,14 @@ use std::borrow::Cow;
 
 /// Levels of lists and objects in a frame, its own object included (protocol §1). Deep enough for people, shallow enough for
 /// every recursive parser that later reads the log.
-pub const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;
 
 /// Bytes of a number below which it can not exceed f64 without an exponent: f64 holds every integer of 308 digits.
 const PLAIN_NUMBER_BYTES: usize = 308;
 
 /// A text that is safe to hand to a JSON parser and to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cleaned<'a> {
+pub(crate) struct Cleaned<'a> {
     /// The text; borrowed when nothing had to be replaced.
     pub text: Cow<'a, str>,
     /// Whether something was replaced: a number that JSON can not hold (now null) or a lone surrogate (now U+FFFD).
@@ -27,7 +27,7 @@ pub struct Cleaned<'a> {
 #[error(
     "the frame nests lists and objects deeper than {DEPTH_MAX} levels (at byte {at}); flatten it or send parts of it as text"
 )]
-pub struct JsonProblem {
+pub(crate) struct JsonProblem {
     /// Byte of the first bracket that is too deep.
     pub at: usize,
 }
@@ -37,7 +37,7 @@ pub struct JsonProblem {
 ///
 /// # Errors
 /// When the text nests deeper than [`DEPTH_MAX`].
-pub fn clean(text: &str) -> Result<Cleaned<'_>, JsonProblem> {
+pub(crate) fn clean(text: &str) -> Result<Cleaned<'_>, JsonProblem> {
     let bytes = text.as_bytes();
     let mut output = Output { text, buffer: String::new(), copied: 0 };
     let mut depth = 0_usize;

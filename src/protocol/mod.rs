@@ -6,13 +6,13 @@
 
 mod agents;
 mod errors;
-pub mod field;
-pub mod frame;
-pub mod json;
+pub(crate) mod field;
+pub(crate) mod frame;
+pub(crate) mod json;
 mod memory;
 mod models;
 mod operation;
-pub mod params;
+pub(crate) mod params;
 mod pipelines;
 mod request;
 mod session;
@@ -22,8 +22,8 @@ mod testing;
 mod topic;
 mod wishes;
 
-pub use frame::{BadFrame, Frame, FrameType};
-pub use operation::{Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};
+pub(crate) use frame::{BadFrame, Frame, FrameType};
+pub(crate) use operation::{Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};
 pub(crate) use request::distance;
-pub use request::{interpret, methods};
-pub use topic::Topic;
+pub(crate) use request::interpret;
+pub(crate) use topic::Topic;

@@ -5,7 +5,7 @@ use everlog_replay::{AgentId, Command, Json, PipelineId, PipelineStatus, TaskId,
 
 /// What a message asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// Changes the state: goes to the writer.
     Change {
         /// What to do.
@@ -50,7 +50,7 @@ pub enum Operation {
 
 /// Which answer follows from the events of a command (protocol §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// `pipeline/create`.
     PipelineCreated,
     /// `pipeline/start`.
@@ -95,7 +95,7 @@ pub enum Reply {
 
 /// A question, answered from the state. Ids are well formed; whether they exist is for the state to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Query {
+pub(crate) enum Query {
     /// `pipeline/status`.
     PipelineStatus(PipelineId),
     /// `pipeline/list`.
@@ -180,7 +180,7 @@ pub enum Query {
 
 /// A part of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// The most entries; `None` is as many as fit a frame.
     pub limit: Option<usize>,
     /// Entries to leave out from the start.
@@ -190,7 +190,7 @@ pub struct Page {
 /// A filter. A client may well ask for what can not exist (a status that this coordinator never shows, a pipeline id that is no
 /// UUID); existing clients expect an empty list then, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted<T> {
+pub(crate) enum Wanted<T> {
     /// No filter.
     Any,
     /// These alone.
@@ -201,7 +201,7 @@ pub enum Wanted<T> {
 
 impl<T: PartialEq> Wanted<T> {
     /// Whether the filter lets `value` through.
-    pub fn admits(&self, value: &T) -> bool {
+    pub(crate) fn admits(&self, value: &T) -> bool {
         match self {
             Self::Any => true,
             Self::Only(wanted) => wanted == value,
@@ -212,7 +212,7 @@ impl<T: PartialEq> Wanted<T> {
 
 /// How far back `model/performance` looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timeframe {
+pub(crate) enum Timeframe {
     /// One hour.
     Hour,
     /// One day.
@@ -225,11 +225,11 @@ pub enum Timeframe {
 
 impl Timeframe {
     /// All of them, for parsers.
-    pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
+    pub(crate) const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
 
     /// The word on the wire.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Hour => "1h",
             Self::Day => "1d",
@@ -240,7 +240,7 @@ impl Timeframe {
 
     /// Its length in milliseconds.
     #[must_use]
-    pub fn millis(self) -> u64 {
+    pub(crate) fn millis(self) -> u64 {
         const HOUR_MS: u64 = 3_600_000;
         match self {
             Self::Hour => HOUR_MS,
@@ -253,7 +253,7 @@ impl Timeframe {
 
 /// What concerns the session alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionRequest {
+pub(crate) enum SessionRequest {
     /// `subscribe`.
     Subscribe {
         /// What the client wants to hear from now on, in addition.

@@ -17,7 +17,7 @@ const ID_QUOTE_CHARS_MAX: usize = 128;
 
 /// The fields of an object.
 #[derive(Clone, Debug, Default)]
-pub struct Params<'a> {
+pub(crate) struct Params<'a> {
     /// Where the object stands: `""` at the top, else ending in a dot, such as `tasks[3].config.`.
     prefix: String,
     fields: Vec<(Cow<'a, str>, &'a RawValue)>,
@@ -28,7 +28,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When they are not an object.
-    pub fn of_message(params: Option<&'a RawValue>) -> Result<Self, Refusal> {
+    pub(crate) fn of_message(params: Option<&'a RawValue>) -> Result<Self, Refusal> {
         let Some(raw) = params.filter(|raw| !is_null(raw)) else { return Ok(Self::default()) };
         Self::read(raw, String::new()).ok_or_else(|| Field::new("", "params", raw).wrong("an object"))
     }
@@ -41,13 +41,13 @@ impl<'a> Params<'a> {
 
     /// The field, or `None` where it is missing or null. Of duplicate ones the last counts.
     #[must_use]
-    pub fn get<'p>(&'p self, name: &'p str) -> Option<Field<'p, 'a>> {
+    pub(crate) fn get<'p>(&'p self, name: &'p str) -> Option<Field<'p, 'a>> {
         self.present(name).filter(|field| !field.is_null())
     }
 
     /// The field, or `None` where it is missing: null is a value here.
     #[must_use]
-    pub fn present<'p>(&'p self, name: &'p str) -> Option<Field<'p, 'a>> {
+    pub(crate) fn present<'p>(&'p self, name: &'p str) -> Option<Field<'p, 'a>> {
         let found = self.fields.iter().rev().find(|(key, _)| key == name);
         found.map(|(_, raw)| Field::new(&self.prefix, name, raw))
     }
@@ -56,12 +56,12 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is missing or null: `expected` says what to give.
-    pub fn need<'p>(&'p self, name: &'p str, expected: &str) -> Result<Field<'p, 'a>, Refusal> {
+    pub(crate) fn need<'p>(&'p self, name: &'p str, expected: &str) -> Result<Field<'p, 'a>, Refusal> {
         self.get(name).ok_or_else(|| missing(&self.prefix, name, expected))
     }
 
     /// All fields in the order in which they came, duplicates included.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.fields.iter().map(|(key, raw)| (&**key, *raw))
     }
 
@@ -69,7 +69,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is missing or not of this form.
-    pub fn name(&self, name: &str) -> Result<String, Refusal> {
+    pub(crate) fn name(&self, name: &str) -> Result<String, Refusal> {
         self.need(name, "a name")?.name()
     }
 
@@ -77,7 +77,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is not of the form of a name.
-    pub fn opt_name(&self, name: &str) -> Result<Option<String>, Refusal> {
+    pub(crate) fn opt_name(&self, name: &str) -> Result<Option<String>, Refusal> {
         self.get(name).map(Field::name).transpose()
     }
 
@@ -85,7 +85,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is not a string.
-    pub fn opt_string(&self, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+    pub(crate) fn opt_string(&self, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
         self.get(name).map(Field::string).transpose()
     }
 
@@ -93,7 +93,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is neither true nor false.
-    pub fn bool_or(&self, name: &str, default: bool) -> Result<bool, Refusal> {
+    pub(crate) fn bool_or(&self, name: &str, default: bool) -> Result<bool, Refusal> {
         self.get(name).map_or(Ok(default), Field::boolean)
     }
 
@@ -101,7 +101,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn opt_u64(&self, name: &str, min: u64, max: u64) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn opt_u64(&self, name: &str, min: u64, max: u64) -> Result<Option<u64>, Refusal> {
         self.get(name).map(|field| field.whole(min, max)).transpose()
     }
 
@@ -109,7 +109,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn opt_u32(&self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Refusal> {
+    pub(crate) fn opt_u32(&self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Refusal> {
         self.get(name).map(|field| field.whole_u32(min, max)).transpose()
     }
 
@@ -117,7 +117,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// −32602 when it is missing or not a string, −40011 when it is a string that can not be the id of a task.
-    pub fn task_id(&self) -> Result<TaskId, Refusal> {
+    pub(crate) fn task_id(&self) -> Result<TaskId, Refusal> {
         let text = self.id_text("task_id", "the id of a task")?;
         Uuid::try_parse(&text)
             .map(TaskId)
@@ -128,7 +128,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// −32602 when it is missing or not a string, −40001 when it is a string that can not be the id of a pipeline.
-    pub fn pipeline_id(&self) -> Result<PipelineId, Refusal> {
+    pub(crate) fn pipeline_id(&self) -> Result<PipelineId, Refusal> {
         let text = self.id_text("pipeline_id", "the id of a pipeline")?;
         let id = Uuid::try_parse(&text).map(PipelineId);
         id.map_err(|_| Refusal::PipelineNotFound(cut(&text, ID_QUOTE_CHARS_MAX).into_owned()))
@@ -138,7 +138,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// −32602 when it is missing, not a string or too long to be one.
-    pub fn agent_id(&self) -> Result<AgentId, Refusal> {
+    pub(crate) fn agent_id(&self) -> Result<AgentId, Refusal> {
         const EXPECTED: &str = "the id of an agent";
         let field = self.need("agent_id", EXPECTED)?;
         let text = field.string()?;
@@ -159,13 +159,13 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn object_or_empty(&self, name: &str) -> Result<Self, Refusal> {
+    pub(crate) fn object_or_empty(&self, name: &str) -> Result<Self, Refusal> {
         self.get(name).map_or_else(|| Ok(Self::default()), Field::object)
     }
 
     /// The field, or `None` where it is missing, null or an empty text: clients send empty filters for none.
     #[must_use]
-    pub fn filled<'p>(&'p self, name: &'p str) -> Option<Field<'p, 'a>> {
+    pub(crate) fn filled<'p>(&'p self, name: &'p str) -> Option<Field<'p, 'a>> {
         self.get(name).filter(|field| field.text() != "\"\"")
     }
 
@@ -173,7 +173,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When it is not a string.
-    pub fn filter(&self, name: &str) -> Result<Option<String>, Refusal> {
+    pub(crate) fn filter(&self, name: &str) -> Result<Option<String>, Refusal> {
         Ok(self.filled(name).map(Field::string).transpose()?.map(Cow::into_owned))
     }
 
@@ -181,7 +181,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     /// When one is no whole number, or negative.
-    pub fn page(&self) -> Result<Page, Refusal> {
+    pub(crate) fn page(&self) -> Result<Page, Refusal> {
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let (limit, offset) = (self.opt_u64("limit", 0, u64::MAX)?, self.opt_u64("offset", 0, u64::MAX)?);
         Ok(Page { limit: limit.map(size), offset: offset.map_or(0, size) })
@@ -189,7 +189,7 @@ impl<'a> Params<'a> {
 
     /// The raw text of a field; null where it is missing.
     #[must_use]
-    pub fn json(&self, name: &str) -> Json {
+    pub(crate) fn json(&self, name: &str) -> Json {
         self.get(name).map_or_else(Json::null, |field| field.json())
     }
 }
@@ -200,7 +200,7 @@ fn missing(prefix: &str, name: &str, expected: &str) -> Refusal {
 
 /// The fields as one JSON object: the texts of the values stay as they came, and of fields with the same name the last counts.
 #[must_use]
-pub fn object_text<'a>(fields: impl Iterator<Item = (&'a str, &'a RawValue)>) -> Json {
+pub(crate) fn object_text<'a>(fields: impl Iterator<Item = (&'a str, &'a RawValue)>) -> Json {
     let fields: Vec<_> = fields.collect();
     let last: BTreeMap<&str, usize> = fields.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
     let mut text = String::from("{");

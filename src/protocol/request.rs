@@ -77,7 +77,7 @@ const REQUESTS: [(&str, Read); 32] = [
 ];
 
 /// The methods that a request may name.
-pub fn methods() -> impl Iterator<Item = &'static str> {
+pub(crate) fn methods() -> impl Iterator<Item = &'static str> {
     NOTIFICATIONS.iter().chain(&REQUESTS).map(|(name, _)| *name)
 }
 
@@ -86,7 +86,7 @@ pub fn methods() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// −32601 for a request with an unknown method (a notification with one is observed), −32602 for parameters that can not be read,
 /// and the "not found" of its kind for an id that can not exist.
-pub fn interpret(frame: &Frame<'_>, new_uuid: &mut dyn FnMut() -> Uuid) -> Result<Operation, Refusal> {
+pub(crate) fn interpret(frame: &Frame<'_>, new_uuid: &mut dyn FnMut() -> Uuid) -> Result<Operation, Refusal> {
     let find = |table: &[(&str, Read)]| table.iter().find(|(name, _)| *name == frame.method).map(|(_, read)| *read);
     let ids = &mut Ids(new_uuid);
     match frame.frame_type {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// A set of notifications (protocol §3, `subscribe`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Topic {
+pub(crate) enum Topic {
     /// `*`: all.
     All,
     /// `task/*`: those whose method begins with this word and a slash.
@@ -24,7 +24,7 @@ pub(super) const TOPIC_FORMS: &str =
 impl Topic {
     /// Reads a topic; `None` when it has none of [`TOPIC_FORMS`].
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self::All);
         }
@@ -41,7 +41,7 @@ impl Topic {
 
     /// Whether a notification `method` that concerns `pipeline` is in the set.
     #[must_use]
-    pub fn covers(&self, method: &str, pipeline: Option<PipelineId>) -> bool {
+    pub(crate) fn covers(&self, method: &str, pipeline: Option<PipelineId>) -> bool {
         match self {
             Self::All => true,
             Self::Group(group) => method.strip_prefix(group.as_str()).is_some_and(|rest| rest.starts_with('/')),

@@ -9,9 +9,9 @@ mod page;
 mod read;
 mod reply;
 
-pub use notice::{notice, progress};
-pub use read::read;
-pub use reply::{refusal, reply};
+pub(crate) use notice::{notice, progress};
+pub(crate) use read::read;
+pub(crate) use reply::{refusal, reply};
 
 use crate::shared::Shared;
 use everlog_replay::record::Reference;

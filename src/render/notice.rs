@@ -15,7 +15,11 @@ const ASSIGNMENT_OVERHEAD_BYTES: usize = 4_096;
 
 /// A notification: its method, the pipeline that it concerns, its parameters.
 #[must_use]
-pub fn notice(shared: &Shared, notice: &Notice, frame_bytes_max: usize) -> (&'static str, Option<PipelineId>, String) {
+pub(crate) fn notice(
+    shared: &Shared,
+    notice: &Notice,
+    frame_bytes_max: usize,
+) -> (&'static str, Option<PipelineId>, String) {
     match notice {
         Notice::Assigned(assignment) => {
             ("task/assigned", assignment.pipeline, assigned(shared, assignment, frame_bytes_max))
@@ -39,7 +43,7 @@ pub fn notice(shared: &Shared, notice: &Notice, frame_bytes_max: usize) -> (&'st
 
 /// The parameters of a relayed `task/progress`.
 #[must_use]
-pub fn progress(
+pub(crate) fn progress(
     task: TaskId,
     pipeline: Option<PipelineId>,
     agent: &AgentId,

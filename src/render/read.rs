@@ -22,7 +22,7 @@ const FRAME_OVERHEAD_BYTES: usize = 1_024;
 ///
 /// # Errors
 /// What the client is told: mostly that something is not there.
-pub fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Result<String, Refusal> {
+pub(crate) fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Result<String, Refusal> {
     let room = frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
     match query {
         Query::PipelineStatus(id) => pipeline_status(shared, *id, room),
@@ -112,7 +112,7 @@ fn task_info(shared: &Shared, id: TaskId) -> Result<TaskInfo, Refusal> {
 
 fn add_progress(shared: &Shared, record: &mut TaskInfo, id: TaskId) {
     if record.assigned_agent.is_some() {
-        record.progress = shared.progress.lock().get(&id).map(|progress| progress.progress);
+        record.progress = shared.progress.lock().get(&id).copied();
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 /// The `result` of a request whose events these are, in at most `frame_bytes_max` bytes.
 #[must_use]
-pub fn reply(reply: Reply, events: &[Envelope], frame_bytes_max: usize) -> String {
+pub(crate) fn reply(reply: Reply, events: &[Envelope], frame_bytes_max: usize) -> String {
     let result = match reply {
         Reply::PipelineCreated => pipeline_created(events).map(|result| with_tasks(result, events, frame_bytes_max)),
         Reply::PipelineStarted => {
@@ -37,7 +37,7 @@ pub fn reply(reply: Reply, events: &[Envelope], frame_bytes_max: usize) -> Strin
 
 /// The `error` of a refusal: `{code, message, data?}`.
 #[must_use]
-pub fn refusal(refusal: &Refusal) -> String {
+pub(crate) fn refusal(refusal: &Refusal) -> String {
     let mut error = json!({ "code": refusal.code(), "message": refusal.to_string() });
     let data: Map<String, Value> =
         refusal.data().into_iter().map(|(name, value)| (name.to_owned(), detail(name, value))).collect();

@@ -4,52 +4,52 @@ use crate::exchange::INBOX_MAX;
 use std::time::Duration;
 
 /// Connections at a time, unless configured otherwise (protocol §6).
-pub const CONNECTIONS_MAX: usize = 100;
+pub(crate) const CONNECTIONS_MAX: usize = 100;
 /// Bytes of one inbound frame, unless configured otherwise; of one outbound frame, unless the peer accepts more (protocol §1).
-pub const FRAME_BYTES_MAX: usize = 1 << 20;
+pub(crate) const FRAME_BYTES_MAX: usize = 1 << 20;
 /// A peer that accepts less gets frames of this length all the same: an answer of one record must fit.
-pub const PEER_FRAME_BYTES_MIN: usize = 16 << 10;
+pub(crate) const PEER_FRAME_BYTES_MIN: usize = 16 << 10;
 /// A peer that accepts more gets no longer frames than this: one frame is held in memory as a whole.
-pub const PEER_FRAME_BYTES_MAX: usize = 64 << 20;
+pub(crate) const PEER_FRAME_BYTES_MAX: usize = 64 << 20;
 /// Bytes that the envelope adds to a result or to parameters: an id of 128 characters, every one escaped, and the fixed text.
-pub const ENVELOPE_BYTES_MAX: usize = 1_024;
+pub(crate) const ENVELOPE_BYTES_MAX: usize = 1_024;
 /// Requests of one connection that wait for an answer: a quarter of the inbox, so that four greedy clients do not fill it.
-pub const IN_FLIGHT_MAX: u64 = INBOX_MAX as u64 / 4;
+pub(crate) const IN_FLIGHT_MAX: u64 = INBOX_MAX as u64 / 4;
 /// Messages in the inbox from which on notifications wait in their sockets: the rest is room for requests, which can not wait.
-pub const INBOX_NOTIFICATIONS_MAX: usize = INBOX_MAX / 4 * 3;
+pub(crate) const INBOX_NOTIFICATIONS_MAX: usize = INBOX_MAX / 4 * 3;
 /// How often a session that waits for room in the inbox looks for it. Only an overloaded coordinator makes anybody look.
-pub const ROOM_POLL: Duration = Duration::from_millis(1);
+pub(crate) const ROOM_POLL: Duration = Duration::from_millis(1);
 /// Frames in a row that are no messages until the connection is closed: a client that errs finds out before, one that floods ends.
-pub const BAD_FRAMES_MAX: u32 = 1_000;
+pub(crate) const BAD_FRAMES_MAX: u32 = 1_000;
 /// Topics that one connection can be subscribed to.
-pub const TOPICS_MAX: usize = 1_024;
+pub(crate) const TOPICS_MAX: usize = 1_024;
 /// Frames that are read before the sending half of the same connection gets its turn.
-pub const FRAMES_PER_READ: usize = 256;
+pub(crate) const FRAMES_PER_READ: usize = 256;
 /// Frames and bytes that are written before the next are rendered: what is in flight to the peer beside the outbox.
-pub const FRAMES_PER_WRITE: usize = 256;
+pub(crate) const FRAMES_PER_WRITE: usize = 256;
 /// See [`FRAMES_PER_WRITE`].
-pub const BYTES_PER_WRITE: usize = 1 << 20;
+pub(crate) const BYTES_PER_WRITE: usize = 1 << 20;
 /// A peer that takes nothing of such a write for this long is cut off.
-pub const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
+pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
 /// Between two pings of the server (protocol §1).
-pub const PING_EVERY: Duration = Duration::from_secs(20);
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(20);
 /// Time between two pings as a share of the term of a lease, where that is short: an answer has the rest of it to arrive.
-pub const PING_SHARE_OF_LEASE: f64 = 2.0 / 3.0;
+pub(crate) const PING_SHARE_OF_LEASE: f64 = 2.0 / 3.0;
 /// A peer that is silent for this long after a ping is dropped (protocol §1).
-pub const PONG_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// The longest silence of a peer.
-pub const SILENCE_MAX: Duration = Duration::from_secs(PING_EVERY.as_secs() + PONG_WITHIN.as_secs());
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(PING_EVERY.as_secs() + PONG_WITHIN.as_secs());
 /// The first assignment on a connection leaves so long after the registration's reply: existing clients install their handlers
 /// in between (protocol §4).
-pub const HANDLERS_WITHIN: Duration = Duration::from_millis(50);
+pub(crate) const HANDLERS_WITHIN: Duration = Duration::from_millis(50);
 /// Notifications other than `task/*` to a peer that works and has not subscribed, until it next speaks (protocol §4).
-pub const OTHERS_MAX: u32 = 8;
+pub(crate) const OTHERS_MAX: u32 = 8;
 /// How long a session whose sending half has ended goes on reading: for what the peer had sent before, and so that the last
 /// frame reaches it before the socket closes.
-pub const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 /// Bytes of the buffer that a connection reads into: whole flights of small frames, and 5,000 idle connections in 80 MiB.
-pub const READ_BUFFER_BYTES: usize = 16 << 10;
+pub(crate) const READ_BUFFER_BYTES: usize = 16 << 10;
 /// Between two heartbeats (protocol §4).
-pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
+pub(crate) const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
 /// How long the sessions may take to say goodbye when the server ends.
-pub const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const GOODBYE_WITHIN: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ mod audience;
 mod door;
 mod envelope;
 mod handshake;
-pub mod limits;
+pub(crate) mod limits;
 mod outbound;
 mod session;
 mod turns;
@@ -29,7 +29,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 /// How to serve.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ServerConfig {
+pub(crate) struct ServerConfig {
     /// The data directory.
     pub data: PathBuf,
     /// A name or an address to listen on.
@@ -67,7 +67,7 @@ impl Default for ServerConfig {
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub(crate) enum StartError {
     /// The data directory can not be used, or its log does not fold.
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -122,7 +122,7 @@ pub enum StartError {
 }
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     coordinator: Arc<Coordinator>,
     shared: Arc<Shared>,
     door: Door,
@@ -135,7 +135,7 @@ impl Server {
     ///
     /// # Errors
     /// When the address or the data directory can not be used; nothing runs then.
-    pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+    pub(crate) async fn start(config: ServerConfig) -> Result<Self, StartError> {
         let doorway = door::bind(&config).await?;
         let options = Options { settings: of_this_machine(config.settings.clone()), data: config.data.clone() };
         let opened = tokio::task::spawn_blocking(move || Coordinator::open(options)).await;
@@ -151,24 +151,18 @@ impl Server {
 
     /// Where it listens.
     #[must_use]
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.door.addr()
     }
 
     /// What a client connects to.
     #[must_use]
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ws://{}", self.addr())
     }
 
-    /// What sessions and coordinator share, for who lives in the same process.
-    #[must_use]
-    pub fn shared(&self) -> Arc<Shared> {
-        Arc::clone(&self.shared)
-    }
-
     /// Resolves when the coordinator has died: the process has to end then, and a restart replays.
-    pub async fn failed(&self) -> Failed {
+    pub(crate) async fn failed(&self) -> Failed {
         self.coordinator.failed().await
     }
 
@@ -176,7 +170,7 @@ impl Server {
     ///
     /// # Errors
     /// When the coordinator could not end in order; nothing acknowledged is lost.
-    pub async fn drain(self) -> Result<(), Failed> {
+    pub(crate) async fn drain(self) -> Result<(), Failed> {
         let Self { coordinator, shared, door, machine, heartbeat } = self;
         let guests = door.close();
         heartbeat.abort();
