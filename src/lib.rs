@@ -22,4 +22,4 @@ mod server;
 mod shared;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
-pub use client::{Client, ClientError, ClientOptions, Notification, Notifications, code};
+pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Notifications, code};

@@ -12,7 +12,7 @@ use super::handler::Handler;
 use super::report;
 use super::session::{Session, SessionEnd};
 use super::work::Work;
-use crate::client::{Client, ClientError, REQUEST_TIMEOUT, code};
+use crate::client::{Client, ClientError, Endpoint, REQUEST_TIMEOUT, code};
 
 /// The largest frame an agent takes, in bytes: room for the inputs of a wide join.
 const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -23,8 +23,8 @@ const REGISTRATION_PATIENCE: Duration = Duration::from_secs(2);
 /// Who an agent is and where it works.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
-    /// The coordinator, for example `ws://localhost:8700`.
-    pub server: String,
+    /// The coordinator, for example at `ws://localhost:8700`.
+    pub server: Endpoint,
     /// The agent's id; registering again under the same id takes over from the last one.
     pub id: String,
     /// The name people see.
@@ -45,7 +45,7 @@ pub struct AgentConfig {
 
 impl AgentConfig {
     /// An agent with one slot, no capabilities and a new id.
-    pub fn new(server: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(server: impl Into<Endpoint>, name: impl Into<String>) -> Self {
         Self {
             server: server.into(),
             id: Uuid::new_v4().to_string(),
@@ -116,7 +116,7 @@ impl<H: Handler> Agent<H> {
         let mut work = Work::new(handler, config.id.clone(), slots, news_in, linked);
         let mut backoff = Backoff::default();
         while let Some(session) = connect(&config, &mut work, &mut backoff, &leave).await? {
-            tracing::info!(agent = config.name, id = config.id, server = config.server, "registered");
+            tracing::info!(agent = config.name, id = config.id, server = %config.server, "registered");
             link.send_replace(Some(session.client().clone()));
             let end = session.serve(&mut work, &mut news, &leave).await;
             link.send_replace(None);
@@ -124,7 +124,7 @@ impl<H: Handler> Agent<H> {
                 SessionEnd::Left => return Ok(()),
                 SessionEnd::Lost => {
                     backoff.reset();
-                    tracing::warn!(server = config.server, "the coordinator went away; connecting again");
+                    tracing::warn!(server = %config.server, "the coordinator went away; connecting again");
                 }
                 // No reset: an agent that is disowned again and again must not hammer.
                 SessionEnd::Disowned(error) => {

@@ -50,7 +50,7 @@ impl<'a> Session<'a> {
     pub(super) async fn open(config: &'a AgentConfig, running: Vec<Value>) -> Result<Self, ClientError> {
         let options =
             ClientOptions { request_timeout: config.request_timeout, inbound_frame_bytes_max: config.frame_bytes_max };
-        let (client, notifications) = Client::connect_with(&config.server, &options).await?;
+        let (client, notifications) = Client::connect_with(config.server.clone(), &options).await?;
         client.request("agent/register", config.registration(running)).await?;
         Ok(Self { config, client, notifications, deliveries: FuturesUnordered::new() })
     }

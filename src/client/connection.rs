@@ -3,18 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::SplitStream;
 use futures_util::{Sink, SinkExt, StreamExt};
 use serde_json::json;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use uuid::Uuid;
 
+use super::endpoint::{FrameSink, FrameStream};
 use super::envelope::{Envelope, Kind};
-use super::{ClientError, ClientOptions, INBOUND_FRAME_BYTES_MAX, NOTIFICATIONS_UNREAD_MAX, Notification, Shared};
+use super::{ClientError, NOTIFICATIONS_UNREAD_MAX, Notification, Shared};
 
 /// How long a peer may take to accept a connection, or to answer a goodbye.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,8 +23,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Frames taken from the queue for one flush; it bounds how long the first of them waits.
 const FRAMES_PER_FLUSH: usize = 256;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
 /// What a sender wants the writer to do.
 #[derive(Debug)]
 pub(super) enum Outgoing {
@@ -37,53 +32,14 @@ pub(super) enum Outgoing {
     Close,
 }
 
-/// Makes the WebSocket connection.
-pub(super) async fn open(url: &str, options: &ClientOptions) -> Result<Socket, ClientError> {
-    check_scheme(url)?;
-    let unreachable = |cause: String| ClientError::Unreachable { url: url.to_owned(), cause };
-    let largest = options.inbound_frame_bytes_max.max(INBOUND_FRAME_BYTES_MAX);
-    let config = WebSocketConfig::default().max_message_size(Some(largest)).max_frame_size(Some(largest));
-    // Frames are flushed in batches already: Nagle would only add its delay.
-    let disable_nagle = true;
-    let connecting = connect_async_with_config(url, Some(config), disable_nagle);
-    match tokio::time::timeout(CLOSE_TIMEOUT, connecting).await {
-        Ok(Ok((socket, _response))) => Ok(socket),
-        Ok(Err(error @ (WsError::Url(_) | WsError::HttpFormat(_)))) => {
-            Err(ClientError::BadAddress { url: url.to_owned(), cause: error.to_string() })
-        }
-        Ok(Err(WsError::Http(response))) => {
-            let (status, body) = (response.status(), response.body().as_deref().unwrap_or_default());
-            let said = String::from_utf8_lossy(body).trim().to_owned();
-            // These are how a coordinator refuses; whatever answers otherwise is none.
-            if matches!(status.as_u16(), 403 | 503) && !said.is_empty() {
-                return Err(ClientError::TurnedAway { url: url.to_owned(), status: status.as_u16(), message: said });
-            }
-            Err(unreachable(format!("what answers there is no coordinator (HTTP {status})")))
-        }
-        Ok(Err(error)) => Err(unreachable(error.to_string())),
-        Err(_elapsed) => Err(unreachable(format!("no answer within {} s", CLOSE_TIMEOUT.as_secs()))),
-    }
-}
-
-/// Names a wrong scheme before anything is tried with it.
-fn check_scheme(url: &str) -> Result<(), ClientError> {
-    let cause = match url.split_once("://") {
-        None | Some(("ws", _)) => return Ok(()),
-        Some(("wss", _)) => "TLS is not supported yet, so write ws:// instead of wss://".to_owned(),
-        Some((scheme, _)) => format!("it begins with {scheme}:// instead of ws://"),
-    };
-    Err(ClientError::BadAddress { url: url.to_owned(), cause })
-}
-
 /// Starts reader and writer. The connection ends when either does.
 pub(super) fn spawn(
-    socket: Socket,
+    (sink, mut stream): (FrameSink, FrameStream),
     shared: &Arc<Shared>,
     outgoing: mpsc::Receiver<Outgoing>,
     notify: mpsc::Sender<Notification>,
     end: watch::Sender<bool>,
 ) {
-    let (sink, stream) = socket.split();
     let mut writer = tokio::spawn(write(sink, outgoing));
     // A weak handle: the last client dropped closes the outbox, which makes the writer say goodbye.
     let shared = Arc::downgrade(shared);
@@ -94,7 +50,7 @@ pub(super) fn spawn(
             tokio::time::sleep(CLOSE_TIMEOUT).await;
         };
         let reason = tokio::select! {
-            reason = reader.read(stream) => reason,
+            reason = reader.read(&mut stream) => reason,
             // The reader normally sees the peer's goodbye; this bounds the wait for it.
             () = goodbye => "this side closed it".to_owned(),
         };
@@ -140,7 +96,7 @@ struct Reader {
 
 impl Reader {
     /// Reads until the connection ends, and says why it did.
-    async fn read(&mut self, mut stream: SplitStream<Socket>) -> String {
+    async fn read(&mut self, stream: &mut FrameStream) -> String {
         loop {
             let message = match tokio::time::timeout(SILENCE_MAX, stream.next()).await {
                 Ok(Some(Ok(message))) => message,
@@ -223,6 +179,8 @@ impl Reader {
 mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
+
+    use tokio_tungstenite::tungstenite::Error as WsError;
 
     use super::*;
 

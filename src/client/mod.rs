@@ -7,6 +7,7 @@
 //! This client does not reconnect: who does (the agent) knows what must be said again first.
 
 mod connection;
+mod endpoint;
 mod envelope;
 mod error;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use connection::Outgoing;
+pub use endpoint::Endpoint;
 use envelope::Envelope;
 pub use error::{ClientError, code};
 
@@ -119,20 +121,23 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `url`, for example `ws://localhost:8700`, with the options of the environment.
+    /// Connects to a coordinator, for example at `ws://localhost:8700`, with the options of the environment.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] if there is no coordinator, or the address cannot be one.
-    pub async fn connect(url: &str) -> Result<(Self, Notifications), ClientError> {
-        Self::connect_with(url, &ClientOptions::from_env(|name| std::env::var(name).ok())?).await
+    pub async fn connect(endpoint: impl Into<Endpoint>) -> Result<(Self, Notifications), ClientError> {
+        Self::connect_with(endpoint, &ClientOptions::from_env(|name| std::env::var(name).ok())?).await
     }
 
-    /// Connects to `url` as `options` say.
+    /// Connects to a coordinator as `options` say.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] if there is no coordinator, or the address cannot be one.
-    pub async fn connect_with(url: &str, options: &ClientOptions) -> Result<(Self, Notifications), ClientError> {
-        let socket = connection::open(url, options).await?;
+    pub async fn connect_with(
+        endpoint: impl Into<Endpoint>,
+        options: &ClientOptions,
+    ) -> Result<(Self, Notifications), ClientError> {
+        let frames = endpoint.into().dial(options).await?;
         let (outbox, outgoing) = mpsc::channel(OUTBOX_FRAMES);
         let (notify, notifications) = mpsc::channel(NOTIFICATIONS_UNREAD_MAX);
         let (end, ended) = watch::channel(false);
@@ -142,7 +147,7 @@ impl Client {
             ended,
             request_timeout: options.request_timeout,
         });
-        connection::spawn(socket, &shared, outgoing, notify, end);
+        connection::spawn(frames, &shared, outgoing, notify, end);
         Ok((Self { shared }, Notifications(notifications)))
     }
 

@@ -1,13 +1,22 @@
-//! A coordinator that does what a test's script says, over a real socket.
+//! A coordinator that does what a test's script says, over a real socket or, where time is the test's to set, without one.
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::{WebSocketStream, accept_async};
+
+use super::endpoint::{Dial, FrameSink, FrameStream};
+use super::{ClientError, ClientOptions, Endpoint};
 
 /// A frame that does not come within this is not coming; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +40,7 @@ impl Coordinator {
     pub(crate) async fn accept(&self) -> Peer {
         let accepting = tokio::time::timeout(PATIENCE, self.listener.accept());
         let (stream, _from) = accepting.await.expect("nobody connects").expect("a connection");
+        let stream: Box<dyn Pipe> = Box::new(stream);
         Peer(accept_async(stream).await.expect("a WebSocket"))
     }
 
@@ -56,8 +66,80 @@ impl Coordinator {
     }
 }
 
+/// A coordinator in this process: nothing here waits for the machine, so a test may pause the time.
+pub(crate) struct Indoors {
+    arrivals: mpsc::UnboundedReceiver<DuplexStream>,
+    door: Arc<Door>,
+}
+
+/// The way in, which can be shut.
+#[derive(Debug)]
+struct Door {
+    arrivals: mpsc::UnboundedSender<DuplexStream>,
+    shut: AtomicBool,
+    knocks: AtomicUsize,
+}
+
+/// Bytes under way between the two ends: whole flights of small frames.
+const DUPLEX_BYTES: usize = 1024 * 1024;
+
+impl Indoors {
+    pub(crate) fn new() -> Self {
+        let (sender, arrivals) = mpsc::unbounded_channel();
+        let door = Door { arrivals: sender, shut: AtomicBool::new(false), knocks: AtomicUsize::new(0) };
+        Self { arrivals, door: Arc::new(door) }
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::local(self.door.clone())
+    }
+
+    /// From now on, or no longer, whoever connects is told that nobody is there.
+    pub(crate) fn shut(&self, shut: bool) {
+        self.door.shut.store(shut, Ordering::SeqCst);
+    }
+
+    /// How often somebody wanted to connect.
+    pub(crate) fn knocks(&self) -> usize {
+        self.door.knocks.load(Ordering::SeqCst)
+    }
+
+    /// The next connection.
+    pub(crate) async fn accept(&mut self) -> Peer {
+        let arriving = tokio::time::timeout(PATIENCE, self.arrivals.recv());
+        let stream: Box<dyn Pipe> = Box::new(arriving.await.expect("nobody connects").expect("a connection"));
+        Peer(WebSocketStream::from_raw_socket(stream, Role::Server, None).await)
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the coordinator of this test")
+    }
+}
+
+impl Dial for Door {
+    fn dial<'a>(&'a self, _: &'a ClientOptions) -> BoxFuture<'a, Result<(FrameSink, FrameStream), ClientError>> {
+        Box::pin(async {
+            self.knocks.fetch_add(1, Ordering::SeqCst);
+            let unreachable = || ClientError::Unreachable { url: self.to_string(), cause: "it is shut".to_owned() };
+            let (here, there) = duplex(DUPLEX_BYTES);
+            if self.shut.load(Ordering::SeqCst) || self.arrivals.send(there).is_err() {
+                return Err(unreachable());
+            }
+            let (sink, stream) = WebSocketStream::from_raw_socket(here, Role::Client, None).await.split();
+            Ok((Box::pin(sink) as FrameSink, stream.boxed()))
+        })
+    }
+}
+
+/// What carries bytes both ways.
+pub(crate) trait Pipe: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Pipe for T {}
+
 /// One connection as the coordinator sees it. Dropped, it hangs up without a goodbye.
-pub(crate) struct Peer(WebSocketStream<TcpStream>);
+pub(crate) struct Peer(WebSocketStream<Box<dyn Pipe>>);
 
 impl Peer {
     /// The next frame; `None` once the client has said goodbye.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::testing::{Coordinator, Peer, envelope};
+use super::testing::{Coordinator, Indoors, Peer, envelope};
 use super::*;
 
 async fn connected() -> (Client, Notifications, Peer) {
@@ -28,6 +28,27 @@ async fn a_request_has_the_seven_fields_and_its_id_brings_the_result_back() {
     };
     let (result, ()) = tokio::join!(client.request("memory/get", json!({"key": "k"})), script);
     assert_eq!(result.expect("a result"), json!({"value": 7}));
+}
+
+#[tokio::test]
+async fn a_coordinator_in_the_same_process_is_spoken_to_alike() {
+    let mut coordinator = Indoors::new();
+    let (client, mut notifications) = Client::connect(coordinator.endpoint()).await.expect("connected");
+    let mut peer = coordinator.accept().await;
+    let script = async {
+        let request = peer.expect("memory/get").await;
+        peer.notify("news", Value::Null).await;
+        peer.reply(&request, json!({"value": 7})).await;
+    };
+    let (result, ()) = tokio::join!(client.request("memory/get", json!({"key": "k"})), script);
+    assert_eq!(result.expect("a result"), json!({"value": 7}));
+    assert_eq!(notifications.next().await.expect("a notification").method, "news");
+    client.close().await;
+    assert_eq!(peer.receive().await, None);
+    coordinator.shut(true);
+    let error = Client::connect(coordinator.endpoint()).await.expect_err("it is shut").to_string();
+    assert!(error.contains("the coordinator of this test"), "{error}");
+    assert_eq!(coordinator.knocks(), 2);
 }
 
 #[tokio::test]
