@@ -1,9 +1,10 @@
 //! The configuration (protocol §6): the file `config/mcp.yaml`, then the environment; flags are applied on top by whoever has
 //! them. A key that nobody knows is an error, since a misspelt one would silently have no effect.
 
+use crate::coordinator::Place;
+use crate::embedded::Setup;
 use crate::protocol::distance;
-use crate::server::ServerConfig;
-use crate::server::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX};
+use crate::server::DoorConfig;
 use everlog_replay::spec::{Resources, Settings, Strategy};
 use serde::Deserialize;
 use std::fmt::Display;
@@ -48,8 +49,8 @@ pub(crate) struct ServerSection {
 
 impl Default for ServerSection {
     fn default() -> Self {
-        let ServerConfig { host, port, .. } = ServerConfig::default();
-        Self { host, port, max_connections: CONNECTIONS_MAX, max_frame_bytes: FRAME_BYTES_MAX }
+        let DoorConfig { host, port, max_connections, max_frame_bytes, .. } = DoorConfig::default();
+        Self { host, port, max_connections, max_frame_bytes }
     }
 }
 
@@ -345,17 +346,25 @@ impl Config {
         }
     }
 
-    /// How to serve; the data directory and the way for other machines are the caller's to set.
+    /// How to set a coordinator up on a data directory.
     #[must_use]
-    pub(crate) fn server(&self) -> ServerConfig {
-        ServerConfig {
+    pub(crate) fn setup(&self, data: &Path) -> Setup {
+        Setup {
+            place: Place::Directory(data.to_owned()),
+            door: Some(self.door()),
+            system_interval: Duration::from_millis(millis(self.monitoring.system_interval)),
+            settings: self.settings(),
+        }
+    }
+
+    /// Where to listen; the way for other machines is the caller's to open.
+    fn door(&self) -> DoorConfig {
+        DoorConfig {
             host: self.server.host.clone(),
             port: self.server.port,
             max_connections: self.server.max_connections,
             max_frame_bytes: self.server.max_frame_bytes,
-            system_interval: Duration::from_millis(millis(self.monitoring.system_interval)),
-            settings: self.settings(),
-            ..ServerConfig::default()
+            ..DoorConfig::default()
         }
     }
 }
@@ -410,7 +419,10 @@ mod tests {
     fn the_shipped_file_says_the_defaults() {
         assert_eq!(parse(SHIPPED).unwrap(), Config::default());
         assert_eq!(Config::default().settings(), Settings::default());
-        assert_eq!(Config::default().server(), ServerConfig::default());
+        assert_eq!(Config::default().door(), DoorConfig::default());
+        let setup =
+            Setup { place: Place::Directory("d".into()), door: Some(DoorConfig::default()), ..Setup::default() };
+        assert_eq!(Config::default().setup(Path::new("d")), setup);
         Config::default().check().unwrap();
     }
 
@@ -445,7 +457,7 @@ mod tests {
         assert_eq!((config.alerts.cooldown_seconds, config.retention.metrics_hours), (7, 48));
         let settings = config.settings();
         assert_eq!((settings.concurrent_max, settings.limits.memory, settings.limits.cpu), (99, 512 * 1_024, 1_250));
-        assert_eq!(config.server().system_interval, Duration::from_millis(500));
+        assert_eq!(config.setup(Path::new("d")).system_interval, Duration::from_millis(500));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod config;
 mod coordinator;
+mod embedded;
 mod exchange;
 mod failure;
 mod history;
@@ -23,3 +24,7 @@ mod shared;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
 pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Notifications, code};
+pub use coordinator::Failed;
+pub use embedded::{Coordinator, CoordinatorBuilder, StartError};
+pub use everlog_replay::spec::Strategy;
+pub use server::DoorError;

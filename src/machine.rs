@@ -59,8 +59,8 @@ pub(crate) type Observe = Box<dyn Fn(&SystemSample, Option<Load>) + Send>;
 
 /// What to watch, and whom to tell.
 pub(crate) struct Watch {
-    /// The data directory.
-    pub data: PathBuf,
+    /// The data directory, if there is one.
+    pub data: Option<PathBuf>,
     /// Time between two samples.
     pub interval: Duration,
     /// Time.
@@ -165,7 +165,7 @@ impl Probe {
                 .map(|system| rounded(100.0 * system.used_memory() as f64 / system.total_memory() as f64)),
             memory_used_mb: memory.map(|system| megabytes(system.used_memory())),
             memory_available_mb: memory.map(|system| megabytes(system.available_memory())),
-            disk_usage_percent: disk_usage_percent(&watch.data),
+            disk_usage_percent: watch.data.as_deref().and_then(disk_usage_percent),
             network_sent_mb: self.network_mb(seconds, |network| network.transmitted()),
             network_recv_mb: self.network_mb(seconds, |network| network.received()),
             load_average: System::load_average().ok().map(|load| [load.one, load.five, load.fifteen]),
@@ -268,7 +268,7 @@ mod tests {
         let (told, samples) = bounded(1);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start(Timestamp::default()).0);
         let machine = Machine::start(Watch {
-            data: std::env::temp_dir(),
+            data: Some(std::env::temp_dir()),
             interval: Duration::ZERO,
             clock,
             local_agents: Box::new(Vec::new),

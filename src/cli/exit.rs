@@ -11,9 +11,9 @@ use crate::agent::AgentError;
 use crate::client::{ClientError, code};
 use crate::config::ConfigError;
 use crate::coordinator::Failed;
+use crate::embedded::StartError;
 use crate::failure::Failure;
 use crate::pipeline_file::PipelineFileError;
-use crate::server::StartError;
 
 /// What the shell gets to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

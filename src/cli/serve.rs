@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::exit::{Exit, Trouble};
 use super::signals::Signals;
 use crate::config::Config;
-use crate::server::Server;
+use crate::embedded::Coordinator;
 
 /// The command line of `serve`. A flag counts more than the environment, and that more than the file.
 #[derive(Debug, clap::Args)]
@@ -30,24 +30,26 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
-    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?.server();
-    config.data = args.data;
-    config.host = args.host.unwrap_or(config.host);
-    config.port = args.port.unwrap_or(config.port);
-    config.allow_remote = args.allow_unauthenticated_remote_access;
-    let server = Server::start(config).await?;
+    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?;
+    config.server.host = args.host.unwrap_or(config.server.host);
+    config.server.port = args.port.unwrap_or(config.server.port);
+    let mut setup = config.setup(&args.data);
+    if let Some(door) = &mut setup.door {
+        door.allow_remote = args.allow_unauthenticated_remote_access;
+    }
+    let coordinator = Coordinator::start(setup).await?;
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "ready {}", server.url())?;
+    writeln!(stdout, "ready {}", coordinator.url().unwrap_or_default())?;
     stdout.flush()?;
     tokio::select! {
-        failed = server.failed() => return Err(Trouble::Failed(format!(
+        failed = coordinator.failed() => return Err(Trouble::Failed(format!(
             "the coordinator stopped: {failed}; everything it acknowledged is on disk: start it again"
         ))),
         () = signals.next() => {}
     }
     tracing::info!("draining; another signal exits at once");
     tokio::select! {
-        drained = server.drain() => drained?,
+        drained = coordinator.close() => drained?,
         () = signals.next() => return Ok(Exit::Interrupted),
     }
     Ok(Exit::Ok)

@@ -37,7 +37,6 @@ pub struct Endpoint(Arc<dyn Dial>);
 
 impl Endpoint {
     /// A coordinator that `dial` leads to.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the coordinator in this process is about to be dialled"))]
     pub(crate) fn local(dial: Arc<dyn Dial>) -> Self {
         Self(dial)
     }

@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use connection::Outgoing;
 pub use endpoint::Endpoint;
+pub(crate) use endpoint::{Dial, FrameSink, FrameStream};
 use envelope::Envelope;
 pub use error::{ClientError, code};
 

@@ -25,10 +25,10 @@ use crate::failure::Failure;
 use crate::history::{self, LogHistory};
 use crate::shared::Shared;
 use commit::{Committer, Outcome};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use everlog_replay::spec::Settings;
 use everlog_replay::{Command, ConnectionNo};
-use everlog_storage::{DataDir, Fault, Opened};
+use everlog_storage::{DataDir, Fault, MemoryDisk, Opened};
 use parking_lot::{Mutex, RwLock};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,22 +46,56 @@ pub(crate) const TURN_MESSAGES_MAX: usize = 2_048;
 /// Turns between writer and committer: one is synced while the next is decided; more would only add to the waiting.
 const TURNS_IN_FLIGHT: usize = 1;
 
+/// Where a coordinator keeps its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this data directory.
+    Directory(PathBuf),
+    /// In memory: it ends with the process.
+    Memory,
+}
+
+impl Place {
+    /// The data directory, if there is one.
+    pub(crate) fn directory(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Directory(path) => Some(path),
+            Self::Memory => None,
+        }
+    }
+
+    fn open(&self) -> Result<Opened, Fault> {
+        let options = everlog_storage::Options {
+            index: history::index,
+            index_version: history::INDEX_VERSION,
+            ..Default::default()
+        };
+        match self {
+            Self::Directory(path) => DataDir::open(path, options),
+            Self::Memory => {
+                let options = everlog_storage::Options { background: false, ..options };
+                DataDir::open_on(Arc::new(MemoryDisk::without_power_cuts()), options)
+            }
+        }
+    }
+}
+
 /// How a coordinator is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Configuration for decisions.
     pub settings: Settings,
-    /// The data directory.
-    pub data: PathBuf,
+    /// Where the log is.
+    pub place: Place,
 }
 
-/// Why a coordinator ended before it was asked to.
+/// Why a coordinator ended before it was asked to, in a sentence. Everything that it acknowledged is in its log: open it again.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Failed(pub String);
+pub struct Failed(pub(crate) String);
 
-/// A running coordinator.
-pub(crate) struct Coordinator {
+/// A running coordinator: the threads, and what they share.
+pub(crate) struct Engine {
     shared: Arc<Shared>,
     connections: AtomicU64,
     outcome: watch::Receiver<Option<Outcome>>,
@@ -72,21 +106,17 @@ pub(crate) struct Coordinator {
 /// What is closed at the end.
 struct Parts {
     store: everlog_storage::Store,
-    snapshots: everlog_storage::Snapshots,
+    /// `None` where there is no next start.
+    snapshots: Option<everlog_storage::Snapshots>,
 }
 
-impl Coordinator {
+impl Engine {
     /// Recovers the state of a data directory and starts. Blocks until the coordinator is ready.
     ///
     /// # Errors
     /// When the directory can not be opened or its log does not fold.
     pub(crate) fn open(options: Options) -> Result<Self, Failure> {
-        let storage = everlog_storage::Options {
-            index: history::index,
-            index_version: history::INDEX_VERSION,
-            ..Default::default()
-        };
-        let Opened { mut log, store, snapshots, report } = DataDir::open(&options.data, storage)?;
+        let Opened { mut log, store, snapshots, report } = options.place.open()?;
         tracing::info!(%report, "opened");
         let state = recovery::recover(&log, &snapshots)?;
         let (clock, warning) = SystemClock::start(state.at);
@@ -118,23 +148,19 @@ impl Coordinator {
         let (turns, decided) = bounded(TURNS_IN_FLIGHT);
         let (ended, outcome) = watch::channel(None);
         let (follow, durable_frames) = snapshots::channel();
-        let follower = snapshots::Follower::new(log.reader(), store.clone(), snapshots.clone(), durable_frames);
+        let mut threads = Vec::new();
+        // What is in memory has no next start that a snapshot could make quicker.
+        let snapshots = (options.place != Place::Memory).then_some(snapshots);
+        if let Some(snapshots) = &snapshots {
+            let follower = snapshots::Follower::new(log.reader(), store.clone(), snapshots.clone(), durable_frames);
+            threads.push(spawn("everlog-follower", move || follower.run())?);
+        }
         let committer = Committer { log, shared: Arc::clone(&shared), durable, ended: ended.clone(), follow };
-        let threads = vec![
-            spawn("everlog-follower", move || follower.run())?,
-            spawn("everlog-committer", move || committer.run(&decided))?,
-            spawn("everlog-writer", {
-                let shared = Arc::clone(&shared);
-                move || write(writer, &shared, &messages, &turns, &ended)
-            })?,
-        ];
-        Ok(Self {
-            shared,
-            connections,
-            outcome,
-            threads: Mutex::new(threads),
-            parts: Mutex::new(Some(Parts { store, snapshots })),
-        })
+        threads.push(spawn("everlog-committer", move || committer.run(&decided))?);
+        let writing = Arc::clone(&shared);
+        threads.push(spawn("everlog-writer", move || write(writer, &writing, &messages, &turns, &ended))?);
+        let parts = Mutex::new(Some(Parts { store, snapshots }));
+        Ok(Self { shared, connections, outcome, threads: Mutex::new(threads), parts })
     }
 
     /// What sessions and collectors share with the writer.
@@ -173,13 +199,11 @@ impl Coordinator {
     ///
     /// # Errors
     /// When the coordinator failed before, or the log can not be closed. What was acknowledged is safe in any case.
-    pub(crate) async fn drain(self, reason: &str) -> Result<(), Failed> {
-        let message = Message::Drain { reason: reason.to_owned() };
-        let inbound = Inbound { connection: 0, bytes: 0, message };
-        let shared = Arc::clone(&self.shared);
+    pub(crate) async fn drain(self: Arc<Self>, reason: &str) -> Result<(), Failed> {
+        let inbound = farewell(reason);
         let work = tokio::task::spawn_blocking(move || {
             // An error means that the writer has ended already.
-            drop(shared.inbox.send(inbound));
+            drop(self.shared.inbox.send(inbound));
             for thread in self.threads.lock().drain(..) {
                 if thread.join().is_err() {
                     return Err(Failed("a thread of the coordinator panicked; restart to recover".to_owned()));
@@ -190,7 +214,7 @@ impl Coordinator {
             }
             let state = self.shared.state.read();
             if let Some(Parts { store, snapshots }) = self.parts.lock().take() {
-                let written = snapshots.write(state.seq, |out| state.save(out));
+                let written = snapshots.map_or(Ok(()), |all| all.write(state.seq, |out| state.save(out)));
                 written.map_err(|fault| Failed(fault.to_string()))?;
                 store.close();
             }
@@ -198,6 +222,21 @@ impl Coordinator {
         });
         work.await.unwrap_or_else(|error| Err(Failed(error.to_string())))
     }
+}
+
+/// Whoever drops a coordinator without waiting for its end ends it all the same: its threads, and its hold on the directory.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Full: a thread of its own may wait for room. Gone: it has ended.
+        if let Err(TrySendError::Full(inbound)) = self.shared.inbox.try_send(farewell("it was dropped")) {
+            let inbox = self.shared.inbox.clone();
+            drop(spawn("everlog-farewell", move || drop(inbox.send(inbound))));
+        }
+    }
+}
+
+fn farewell(reason: &str) -> Inbound {
+    Inbound { connection: 0, bytes: 0, message: Message::Drain { reason: reason.to_owned() } }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {

@@ -9,15 +9,15 @@ use uuid::Uuid;
 
 /// A coordinator and one client of it.
 struct Bench {
-    coordinator: Coordinator,
+    coordinator: Arc<Engine>,
     outbox: Outbox,
     connection: ConnectionNo,
 }
 
 impl Bench {
     fn open(data: &std::path::Path) -> Self {
-        let options = Options { settings: Settings::default(), data: data.to_owned() };
-        let coordinator = Coordinator::open(options).unwrap();
+        let options = Options { settings: Settings::default(), place: Place::Directory(data.to_owned()) };
+        let coordinator = Arc::new(Engine::open(options).unwrap());
         let shared = coordinator.shared();
         let connection = coordinator.next_connection();
         let outbox = Outbox::new(shared.clock.mono_ms());
@@ -142,8 +142,8 @@ async fn a_repeated_request_gets_the_same_answer_also_after_a_restart() {
 async fn a_second_coordinator_on_the_same_directory_is_refused() {
     let data = tempfile::tempdir().unwrap();
     let bench = Bench::open(data.path());
-    let options = Options { settings: Settings::default(), data: data.path().to_owned() };
-    let refused = Coordinator::open(options).err().unwrap();
+    let options = Options { settings: Settings::default(), place: Place::Directory(data.path().to_owned()) };
+    let refused = Engine::open(options).err().unwrap();
     assert!(refused.to_string().contains("in use"), "{refused}");
     bench.drain().await;
 }
@@ -152,7 +152,8 @@ async fn a_second_coordinator_on_the_same_directory_is_refused() {
 async fn what_is_no_longer_in_the_state_is_answered_from_the_log() {
     let data = tempfile::tempdir().unwrap();
     let settings = Settings { ended_kept: 2, ..Settings::default() };
-    let coordinator = Coordinator::open(Options { settings, data: data.path().to_owned() }).unwrap();
+    let coordinator =
+        Arc::new(Engine::open(Options { settings, place: Place::Directory(data.path().to_owned()) }).unwrap());
     let shared = coordinator.shared();
     let mut ids = Vec::new();
     for n in 0..4 {

@@ -1,7 +1,7 @@
 //! The door: a listener, the handshake, and a session for everybody who is let in.
 
 use super::limits::READ_BUFFER_BYTES;
-use super::{ServerConfig, StartError, handshake::Names, session};
+use super::{DoorConfig, DoorError, NextConnection, handshake::Names, session};
 use crate::shared::Shared;
 use axum::Router;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
@@ -10,31 +10,30 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use everlog_replay::ConnectionNo;
+use futures_util::StreamExt;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-/// Gives numbers to connections.
-pub(super) type NextConnection = Box<dyn Fn() -> ConnectionNo + Send + Sync>;
 /// The connections whose peers are on this machine.
-pub(super) type LocalConnections = Arc<Mutex<BTreeSet<ConnectionNo>>>;
+pub(crate) type LocalConnections = Arc<Mutex<BTreeSet<ConnectionNo>>>;
 
 /// An address that is bound and not served yet.
-pub(super) struct Doorway {
+pub(crate) struct Doorway {
     listener: TcpListener,
     addr: SocketAddr,
 }
 
 /// A door that stands open.
-pub(super) struct Door {
+pub(crate) struct Door {
     addr: SocketAddr,
     hall: Arc<Hall>,
-    stop: oneshot::Sender<()>,
+    stop: watch::Sender<bool>,
 }
 
 /// What every handshake needs.
@@ -50,13 +49,13 @@ struct Hall {
 }
 
 /// Finds an address to listen on, and binds it: before the log is touched, so that a taken port leaves no trace there.
-pub(super) async fn bind(config: &ServerConfig) -> Result<Doorway, StartError> {
+pub(crate) async fn bind(config: &DoorConfig) -> Result<Doorway, DoorError> {
     let host = config.host.trim_matches(['[', ']']);
     let resolved = tokio::net::lookup_host((host, config.port)).await;
-    let resolved = resolved.map_err(|source| StartError::Resolve { host: config.host.clone(), source })?;
+    let resolved = resolved.map_err(|source| DoorError::Resolve { host: config.host.clone(), source })?;
     let mut addresses: Vec<SocketAddr> = resolved.collect();
     if !config.allow_remote && addresses.iter().any(|address| !address.ip().is_loopback()) {
-        return Err(StartError::NotLoopback { host: config.host.clone() });
+        return Err(DoorError::NotLoopback { host: config.host.clone() });
     }
     // What most clients try first when they are told `localhost`.
     addresses.sort_by_key(SocketAddr::is_ipv6);
@@ -64,17 +63,17 @@ pub(super) async fn bind(config: &ServerConfig) -> Result<Doorway, StartError> {
     match bound {
         Ok((addr, listener)) => Ok(Doorway { listener, addr }),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Err(StartError::PortInUse { host: config.host.clone(), port: config.port })
+            Err(DoorError::PortInUse { host: config.host.clone(), port: config.port })
         }
-        Err(source) => Err(StartError::Bind { host: config.host.clone(), port: config.port, source }),
+        Err(source) => Err(DoorError::Bind { host: config.host.clone(), port: config.port, source }),
     }
 }
 
 impl Doorway {
     /// Lets clients in.
-    pub(super) fn open(
+    pub(crate) fn open(
         self,
-        config: &ServerConfig,
+        config: &DoorConfig,
         shared: Arc<Shared>,
         next: NextConnection,
         local: LocalConnections,
@@ -94,10 +93,11 @@ impl Doorway {
             // A small frame must not wait for the acknowledgement of the one before; where that can not be set, it is only slower.
             let _ = stream.set_nodelay(true);
         });
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, mut stopped) = watch::channel(false);
         let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(async {
-                let _ = stopped.await;
+            .with_graceful_shutdown(async move {
+                // An error means that the door is gone.
+                let _ = stopped.wait_for(|stop| *stop).await;
             });
         tokio::spawn(async move { serving.await });
         Door { addr: self.addr, hall, stop }
@@ -105,27 +105,32 @@ impl Doorway {
 }
 
 impl Door {
-    pub(super) fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Lets nobody in any more, and lets go of the way to connection numbers. Who is inside stays.
-    pub(super) fn close(self) -> Guests {
+    pub(crate) fn close(&self) -> Guests {
         self.hall.next.write().take();
-        let _ = self.stop.send(());
-        Guests { places: Arc::clone(&self.hall.places), connections_max: self.hall.connections_max }
+        self.stop.send_replace(true);
+        Guests::new(Arc::clone(&self.hall.places), self.hall.connections_max)
     }
 }
 
 /// The sessions that are still open behind a closed door.
-pub(super) struct Guests {
+pub(crate) struct Guests {
     places: Arc<Semaphore>,
     connections_max: u32,
 }
 
 impl Guests {
+    /// Who holds a permit of `places`, of which there are so many.
+    pub(crate) fn new(places: Arc<Semaphore>, connections_max: u32) -> Self {
+        Self { places, connections_max }
+    }
+
     /// Resolves when all have left, or after `within`; whether all have left.
-    pub(super) async fn left(self, within: Duration) -> bool {
+    pub(crate) async fn left(self, within: Duration) -> bool {
         timeout(within, self.places.acquire_many(self.connections_max)).await.is_ok()
     }
 }
@@ -163,7 +168,8 @@ async fn enter(
         if peer.ip().to_canonical().is_loopback() {
             hall.local.lock().insert(connection);
         }
-        session::run(socket, peer.to_string(), Arc::clone(&hall.shared), connection, hall.frame_bytes_max).await;
+        let (sink, stream) = socket.split();
+        session::run(sink, stream, peer.to_string(), Arc::clone(&hall.shared), connection, hall.frame_bytes_max).await;
         hall.local.lock().remove(&connection);
         drop(place);
     })

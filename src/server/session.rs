@@ -20,19 +20,17 @@ use uuid::Uuid;
 
 /// Serves one connection until it ends, and tells the coordinator that it did. `frame_bytes_max` is for the sentence about longer
 /// ones; the socket enforces it.
-pub(super) async fn run<S>(
-    socket: S,
+pub(crate) async fn run(
+    sink: impl Sink<WsMessage> + Unpin,
+    stream: impl Stream<Item = Result<WsMessage, axum::Error>> + Unpin,
     peer: String,
     shared: Arc<Shared>,
     connection: ConnectionNo,
     frame_bytes_max: usize,
-) where
-    S: Stream<Item = Result<WsMessage, axum::Error>> + Sink<WsMessage> + Send,
-{
+) {
     let outbox = Outbox::new(shared.clock.mono_ms());
     shared.directory.insert(connection, outbox.clone());
     let turns = Turns::default();
-    let (sink, stream) = socket.split();
     let sending = Outbound::new(sink, &shared, &outbox, &turns, connection).run();
     let mut reading = Reading {
         shared: &shared,

@@ -21,8 +21,8 @@ use crate::agent::{Agent, AgentConfig, AgentError, CancelToken, CommandHandler};
 use crate::client::Client;
 use crate::config::Config;
 use crate::coordinator::Failed;
+use crate::embedded::Coordinator;
 use crate::pipeline_file::{self, Submission};
-use crate::server::Server;
 use job::Job;
 
 /// The command line of `run`.
@@ -62,31 +62,30 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
         Trouble::unless_data(&args.data)?;
     }
     let submission = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
-    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?.server();
-    config.data.clone_from(&args.data);
-    config.host = "127.0.0.1".to_owned();
-    config.port = 0;
-    let server = Server::start(config).await?;
-    let url = server.url();
+    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?;
+    config.server.host = "127.0.0.1".to_owned();
+    config.server.port = 0;
+    let coordinator = Coordinator::start(config.setup(&args.data)).await?;
+    let url = coordinator.url().unwrap_or_default();
     let interrupted = CancelToken::new();
     let mut stdout = std::io::stdout();
     let working = work(&url, &args, submission, &interrupted, &mut stdout);
     tokio::pin!(working);
     let ended = tokio::select! {
         ended = &mut working => ended,
-        failed = server.failed() => return Err(died(&failed, &args.data)),
+        failed = coordinator.failed() => return Err(died(&failed, &args.data)),
         () = signals.next() => {
             eprintln!("stopping what runs; press again to stop at once");
             interrupted.cancel();
             tokio::select! {
                 ended = &mut working => ended,
-                failed = server.failed() => return Err(died(&failed, &args.data)),
+                failed = coordinator.failed() => return Err(died(&failed, &args.data)),
                 () = signals.next() => return Ok(interrupted_exit(&args.data)),
             }
         }
     };
     tokio::select! {
-        drained = server.drain() => drained?,
+        drained = coordinator.close() => drained?,
         () = signals.next() => return Ok(interrupted_exit(&args.data)),
     }
     Ok(match ended? {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::server::door::{self, Door, LocalConnections};
-use crate::server::{ServerConfig, StartError};
+use crate::server::{DoorConfig, DoorError};
 use futures_util::{SinkExt, StreamExt};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-fn config() -> ServerConfig {
-    ServerConfig {
+fn config() -> DoorConfig {
+    DoorConfig {
         host: "127.0.0.1".to_owned(),
         port: 0,
         max_connections: 2,
         max_frame_bytes: 4_096,
-        ..ServerConfig::default()
+        ..DoorConfig::default()
     }
 }
 
@@ -132,8 +132,8 @@ async fn a_peer_that_speaks_no_websocket_is_told_what_this_is() {
 #[tokio::test]
 async fn only_loopback_is_bound_and_the_sentence_names_the_flag() {
     for host in ["0.0.0.0", "::", "[::]", "192.0.2.1"] {
-        let error = door::bind(&ServerConfig { host: host.to_owned(), ..config() }).await.err().unwrap();
-        assert!(matches!(error, StartError::NotLoopback { .. }), "{error}");
+        let error = door::bind(&DoorConfig { host: host.to_owned(), ..config() }).await.err().unwrap();
+        assert!(matches!(error, DoorError::NotLoopback { .. }), "{error}");
         assert!(error.to_string().contains("--allow-unauthenticated-remote-access"), "{error}");
     }
 }
@@ -142,9 +142,9 @@ async fn only_loopback_is_bound_and_the_sentence_names_the_flag() {
 async fn a_port_in_use_is_named() {
     let stage = Stage::new(10);
     let door = open(&stage).await;
-    let taken = ServerConfig { port: door.addr().port(), ..config() };
+    let taken = DoorConfig { port: door.addr().port(), ..config() };
     let error = door::bind(&taken).await.err().unwrap();
-    assert!(matches!(error, StartError::PortInUse { port, .. } if port == taken.port), "{error}");
+    assert!(matches!(error, DoorError::PortInUse { port, .. } if port == taken.port), "{error}");
 }
 
 #[tokio::test]

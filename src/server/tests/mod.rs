@@ -4,7 +4,6 @@ mod door;
 mod intake;
 mod notices;
 mod outlet;
-mod whole;
 
 use super::session;
 use crate::clock::Clock;
@@ -15,7 +14,7 @@ use axum::extract::ws::{CloseFrame, Message as WsMessage};
 use crossbeam_channel::{Receiver, bounded};
 use everlog_replay::record::{PipelineInfo, TaskInfo};
 use everlog_replay::{ConnectionNo, Envelope, Json, PipelineId, Seq, State, TaskId, Timestamp};
-use futures_util::{Sink, Stream};
+use futures_util::{Sink, Stream, StreamExt};
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
 use std::pin::Pin;
@@ -94,7 +93,15 @@ impl Stage {
         let (outgoing, from_server) = mpsc::unbounded_channel();
         let stalled = Arc::new(AtomicBool::new(false));
         let socket = Socket { incoming, outgoing, stalled: Arc::clone(&stalled) };
-        tokio::spawn(session::run(socket, "127.0.0.1:9".to_owned(), Arc::clone(&self.shared), connection, 1 << 20));
+        let (sink, stream) = socket.split();
+        tokio::spawn(session::run(
+            sink,
+            stream,
+            "127.0.0.1:9".to_owned(),
+            Arc::clone(&self.shared),
+            connection,
+            1 << 20,
+        ));
         eventually("the session is open", || self.shared.directory.get(connection)).await;
         Peer { to_server: Some(to_server), from_server, stalled }
     }

@@ -63,6 +63,8 @@ struct Inner {
     fail: Option<FailPlan>,
     /// Bytes the disk holds at most; `None` for no limit.
     capacity: Option<usize>,
+    /// Nobody will ask what a power cut leaves: nothing is kept twice.
+    no_power_cuts: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -141,7 +143,9 @@ impl Inner {
 
     fn change(&mut self, change: Change) {
         change.apply(&mut self.now, &mut self.names);
-        self.pending.push(change);
+        if !self.no_power_cuts {
+            self.pending.push(change);
+        }
     }
 
     fn settle(&mut self, covered: impl Fn(&Change) -> bool) {
@@ -172,6 +176,12 @@ impl MemoryDisk {
     /// An empty disk.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty disk that stands for no other: it keeps what is on it now, and nothing to tell what a power cut would take.
+    pub fn without_power_cuts() -> Self {
+        let inner = Inner { no_power_cuts: true, ..Inner::default() };
+        Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// Number of pending changes: what a power cut now could lose.
