@@ -59,7 +59,7 @@ impl Default for Setup {
 ///
 /// let coordinator = Coordinator::in_memory().await?;
 /// let client = coordinator.client().await?;
-/// client.call("memory/set", serde_json::json!({"key": "greeting", "value": "hello"})).await?;
+/// client.request("memory/set", serde_json::json!({"key": "greeting", "value": "hello"})).await?;
 /// coordinator.close().await?;
 /// # Ok(())
 /// # }
