@@ -73,6 +73,8 @@ pub(crate) enum Reply {
     TaskRecorded,
     /// `task/cancel`.
     TaskCancelled,
+    /// `task/retry`, `pipeline/retry`.
+    Retried,
     /// `agent/register`.
     AgentRegistered,
     /// `agent/unregister`.

@@ -41,6 +41,11 @@ pub(super) fn delete(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, 
     change(params, Reply::PipelineDeleted, |pipeline| Command::DeletePipeline { pipeline })
 }
 
+pub(super) fn retry(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operation, Refusal> {
+    let new = ids.new_ids();
+    change(params, Reply::Retried, |pipeline| Command::RetryPipeline { pipeline, new })
+}
+
 pub(super) fn stop(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
     let reason = reason(params)?;
     change(params, Reply::PipelineStopped, |pipeline| Command::StopPipeline { pipeline, reason })

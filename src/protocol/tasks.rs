@@ -58,6 +58,11 @@ pub(super) fn cancel(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, 
     Ok(Operation::Change { command, reply: Reply::TaskCancelled })
 }
 
+pub(super) fn retry(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operation, Refusal> {
+    let command = Command::RetryTask { task: params.task_id()?, new: ids.new_ids() };
+    Ok(Operation::Change { command, reply: Reply::Retried })
+}
+
 pub(super) fn status(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
     Ok(Operation::Read(Query::TaskStatus(params.task_id()?)))
 }
