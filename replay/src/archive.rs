@@ -10,7 +10,7 @@ use crate::ids::{PipelineId, TaskId, Timestamp};
 use crate::record::{ErrorInfo, PipelineFigures, PipelineInfo, Shown, TaskInfo};
 use crate::state::TaskErrorKind;
 use crate::status::{TaskStatus, TaskStep, next_task_status};
-use crate::text::Payload;
+use crate::text::{Json, Payload};
 use std::collections::BTreeMap;
 
 /// The story of one task.
@@ -29,6 +29,10 @@ impl TaskStory {
     #[must_use]
     pub fn begin(envelope: &Envelope) -> Option<Self> {
         let Event::TaskCreated(e) = &envelope.event else { return None };
+        let config = match e.retry_of.filter(|_| e.config.is_null()) {
+            Some(of) => Payload::Inline(Json::from(format!(r#"{{"$ref":"task:{of}/config"}}"#))),
+            None => Payload::keep(&e.config, envelope.seq),
+        };
         let info = TaskInfo {
             id: Shown(e.task),
             pipeline_id: e.pipeline.map(|id| id.to_string()).unwrap_or_default(),
@@ -38,7 +42,7 @@ impl TaskStory {
             created_at: Shown(envelope.at),
             started_at: None,
             completed_at: None,
-            config: Payload::keep(&e.config, envelope.seq),
+            config,
             result: Payload::null(),
             error_info: None,
             attempt: 0,

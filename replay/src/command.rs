@@ -22,6 +22,15 @@ pub struct NewTask {
     pub config: Json,
 }
 
+/// Identities for what runs again, made at the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewIds {
+    /// Of the new pipeline, should there be one.
+    pub pipeline: PipelineId,
+    /// Of the first task; how many there are is for the decision to say, and each has the identity after the one before it.
+    pub task: TaskId,
+}
+
 /// One line of what was observed in a time bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
@@ -121,6 +130,13 @@ pub enum Command {
         /// Which.
         pipeline: PipelineId,
     },
+    /// `pipeline/retry`.
+    RetryPipeline {
+        /// Which.
+        pipeline: PipelineId,
+        /// What the new ones are called.
+        new: NewIds,
+    },
     /// An adaptive pipeline should schedule differently.
     ChooseMode {
         /// Which.
@@ -173,6 +189,13 @@ pub enum Command {
         task: TaskId,
         /// Why.
         reason: String,
+    },
+    /// `task/retry`.
+    RetryTask {
+        /// Which.
+        task: TaskId,
+        /// What the new ones are called.
+        new: NewIds,
     },
     /// The timeout of an attempt has passed.
     TimeoutTask {
@@ -263,8 +286,8 @@ pub enum Command {
         error: ErrorId,
         /// What to do; `retry` retries the task that the entry names.
         action: String,
-        /// Identity of the new task, should the retry need one.
-        new_task: TaskId,
+        /// What the new ones are called, should a retry need any.
+        new: NewIds,
     },
     /// `model/metrics` with figures.
     ReportModel {

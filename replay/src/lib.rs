@@ -29,7 +29,7 @@ mod text;
 
 pub use apply::{Illegal, apply};
 pub use archive::{PipelineStory, TaskStory};
-pub use command::{Command, Failure, NewTask, Observation};
+pub use command::{Command, Failure, NewIds, NewTask, Observation};
 pub use decide::decide;
 pub use decide::registers::SERVER_METRICS_KEY;
 pub use envelope::{Actor, Envelope, RequestKey, Stamp};

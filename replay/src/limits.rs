@@ -34,6 +34,8 @@ pub const PRIORITY_MAX: i32 = 1_000;
 pub const WEIGHT_MILLI_MAX: u32 = 1_000_000;
 /// Memory that one task may ask for, in KiB (1 PiB): the sum over [`LIVE_TASKS_MAX`] tasks stays within 64 bits.
 pub const MEMORY_KIB_MAX: u64 = 1 << 40;
+/// Bytes that the tasks of one retry take in a frame of the log, which holds four times as much: some 250,000 plain tasks.
+pub const REPEATED_BYTES_MAX: usize = 64 << 20;
 /// Retries of one task.
 pub const RETRIES_MAX: u32 = 1_000;
 /// Entries of a retry policy's list of failures that are not retried.

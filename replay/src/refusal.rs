@@ -59,6 +59,14 @@ pub enum Refusal {
         /// What it does.
         status: PipelineStatus,
     },
+    /// It can not be deleted while a repetition uses its results.
+    #[error("pipeline {pipeline} gives results to task {by}, which has not ended; delete it when that has")]
+    PipelineNeeded {
+        /// Which.
+        pipeline: PipelineId,
+        /// The task that needs it.
+        by: TaskId,
+    },
     /// It has ended, or a failure is about to end it.
     #[error("pipeline {pipeline} is {status} and takes nothing more; create a new one to run it again")]
     PipelineEnded {
@@ -165,7 +173,7 @@ impl Refusal {
             Self::PipelineRunning { .. } => -40_002,
             Self::PipelineNotRunning { .. } => -40_003,
             Self::PipelineNotPaused { .. } => -40_004,
-            Self::PipelineAlive { .. } => -40_005,
+            Self::PipelineAlive { .. } | Self::PipelineNeeded { .. } => -40_005,
             Self::PipelineEnded { .. } => -40_006,
             Self::TaskNotFound(_) => -40_011,
             Self::TaskAssigned { .. } => -40_012,
@@ -193,6 +201,9 @@ impl Refusal {
             Self::PipelineNotPaused { pipeline: id, status } => pipeline(id, status, "paused"),
             Self::PipelineAlive { pipeline: id, status } => pipeline(id, status, "idle, completed, failed"),
             Self::PipelineEnded { pipeline: id, status } => pipeline(id, status, "idle"),
+            Self::PipelineNeeded { pipeline, by } => {
+                vec![("pipeline_id", pipeline.to_string()), ("task_id", by.to_string())]
+            }
             Self::PipelineNotFound(id) => vec![("pipeline_id", id.clone())],
             Self::TaskNotFound(id) => vec![("task_id", id.clone())],
             Self::TaskAssigned { task, agent } => vec![("task_id", task.to_string()), ("agent_id", agent.to_string())],

@@ -69,6 +69,7 @@ pub(super) fn list(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Re
         kind: params.filter("type")?,
         status: params.filter("status")?.map(word),
         capability: params.filter("capability")?,
+        called: params.called()?,
         page: params.page()?,
     }))
 }
@@ -93,7 +94,7 @@ pub(super) fn hook(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Re
 
 #[cfg(test)]
 mod tests {
-    use super::super::operation::Page;
+    use super::super::operation::{Called, Page};
     use super::super::testing::{change, id, made, notification, refused, request};
     use super::*;
     use everlog_replay::Json;
@@ -200,9 +201,10 @@ mod tests {
             kind: Some("gpu".into()),
             status: Some("active".into()),
             capability: Some("x".into()),
+            called: Some(Called("w1".into())),
             page: Page { limit: Some(1), offset: 2 },
         };
-        let params = r#"{"type": "gpu", "status": "AgentStatus.ACTIVE", "capability": "x", "limit": 1, "offset": 2}"#;
+        let params = r#"{"type": "gpu", "status": "AgentStatus.ACTIVE", "capability": "x", "match": "w1", "limit": 1, "offset": 2}"#;
         assert_eq!(request("agent/list", params), Ok(Operation::Read(list)));
         for method in ["agent/unregister", "agent/status", "agent/metrics"] {
             refused(

@@ -41,7 +41,7 @@ pub(super) fn recover(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operatio
     let command = Command::RecoverError {
         error: ErrorId(error),
         action: params.opt_name("recovery_action")?.unwrap_or_else(|| RECOVERY_DEFAULT.to_owned()),
-        new_task: ids.task(),
+        new: ids.new_ids(),
     };
     Ok(Operation::Change { command, reply: Reply::ErrorRecovered })
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::super::operation::Page;
     use super::super::testing::{ID, change, id, made, refused, request};
     use super::*;
-    use everlog_replay::Json;
+    use everlog_replay::{Json, NewIds, PipelineId};
 
     fn reported(
         component: &str,
@@ -108,8 +108,8 @@ mod tests {
         for (params, action) in
             [(r#"{"error_id": "$ID"}"#, "retry"), (r#"{"error_id": "$ID", "recovery_action": "ignore"}"#, "ignore")]
         {
-            let (error, new_task) = (ErrorId(id()), TaskId(made(1)));
-            let command = Command::RecoverError { error, action: action.into(), new_task };
+            let new = NewIds { pipeline: PipelineId(made(1)), task: TaskId(made(2)) };
+            let command = Command::RecoverError { error: ErrorId(id()), action: action.into(), new };
             assert_eq!(change("error/recover", params), (command, Reply::ErrorRecovered), "{params}");
         }
         let expected = "the error_id that error/report returned";

@@ -23,7 +23,7 @@ mod topic;
 mod wishes;
 
 pub(crate) use frame::{BadFrame, Frame, FrameType};
-pub(crate) use operation::{Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};
+pub(crate) use operation::{Called, Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};
 pub(crate) use request::distance;
 pub(crate) use request::interpret;
 pub(crate) use topic::Topic;

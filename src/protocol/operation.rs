@@ -2,6 +2,7 @@
 
 use super::topic::Topic;
 use everlog_replay::{AgentId, Command, Json, PipelineId, PipelineStatus, TaskId, TaskStatus};
+use uuid::Uuid;
 
 /// What a message asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +74,8 @@ pub(crate) enum Reply {
     TaskRecorded,
     /// `task/cancel`.
     TaskCancelled,
+    /// `task/retry`, `pipeline/retry`.
+    Retried,
     /// `agent/register`.
     AgentRegistered,
     /// `agent/unregister`.
@@ -102,6 +105,8 @@ pub(crate) enum Query {
     PipelineList {
         /// Those with this status.
         status: Wanted<PipelineStatus>,
+        /// Those that a person calls so.
+        called: Option<Called>,
         /// Which part of them.
         page: Page,
     },
@@ -117,6 +122,8 @@ pub(crate) enum Query {
         agent: Option<AgentId>,
         /// Those with this status.
         status: Wanted<TaskStatus>,
+        /// Those that a person calls so.
+        called: Option<Called>,
         /// Which part of them.
         page: Page,
     },
@@ -130,6 +137,8 @@ pub(crate) enum Query {
         status: Option<String>,
         /// Those with this capability.
         capability: Option<String>,
+        /// Those that a person calls so.
+        called: Option<Called>,
         /// Which part of them.
         page: Page,
     },
@@ -207,6 +216,28 @@ impl<T: PartialEq> Wanted<T> {
             Self::Only(wanted) => wanted == value,
             Self::Nothing => false,
         }
+    }
+}
+
+/// What a person calls something: its name, its id, or the beginning or the end of that. (Ids made at about the same time begin
+/// alike, and end each in its own way.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Called(pub(crate) String);
+
+impl Called {
+    /// Characters of an id that may stand for it: fewer are more likely a slip.
+    const ID_CHARS_MIN: usize = 4;
+
+    /// Whether this is meant.
+    pub(crate) fn is(&self, id: &str, name: &str) -> bool {
+        let Self(text) = self;
+        let part = text.len() >= Self::ID_CHARS_MIN && (id.starts_with(text) || id.ends_with(text));
+        text == name || text == id || part
+    }
+
+    /// Whether this is meant, for what has a UUID: there may be a million of them.
+    pub(crate) fn is_uuid(&self, id: Uuid, name: &str) -> bool {
+        self.is(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()), name)
     }
 }
 

@@ -2,7 +2,7 @@
 //! never changed.
 
 use super::field::{Field, cut, is_null};
-use super::operation::Page;
+use super::operation::{Called, Page};
 use everlog_replay::{AgentId, Json, PipelineId, Refusal, TaskId};
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -175,6 +175,14 @@ impl<'a> Params<'a> {
     /// When it is not a string.
     pub(crate) fn filter(&self, name: &str) -> Result<Option<String>, Refusal> {
         Ok(self.filled(name).map(Field::string).transpose()?.map(Cow::into_owned))
+    }
+
+    /// The filter `match`.
+    ///
+    /// # Errors
+    /// When it is no string.
+    pub(crate) fn called(&self) -> Result<Option<Called>, Refusal> {
+        Ok(self.filter("match")?.map(Called))
     }
 
     /// The `limit` and `offset` of a list.

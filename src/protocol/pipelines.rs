@@ -41,6 +41,11 @@ pub(super) fn delete(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, 
     change(params, Reply::PipelineDeleted, |pipeline| Command::DeletePipeline { pipeline })
 }
 
+pub(super) fn retry(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operation, Refusal> {
+    let new = ids.new_ids();
+    change(params, Reply::Retried, |pipeline| Command::RetryPipeline { pipeline, new })
+}
+
 pub(super) fn stop(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
     let reason = reason(params)?;
     change(params, Reply::PipelineStopped, |pipeline| Command::StopPipeline { pipeline, reason })
@@ -72,7 +77,7 @@ pub(super) fn status(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, 
 
 pub(super) fn list(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
     let status = params.filled("status").map_or(Ok(Wanted::Any), status_wanted)?;
-    Ok(Operation::Read(Query::PipelineList { status, page: params.page()? }))
+    Ok(Operation::Read(Query::PipelineList { status, called: params.called()?, page: params.page()? }))
 }
 
 /// The protocol knows two more words for a pipeline's status; this coordinator has no pipeline in them.
@@ -271,7 +276,7 @@ mod tests {
             (r#"{"status": "starting"}"#, Wanted::Nothing, all),
             (r#"{"status": "error", "offset": 9}"#, Wanted::Nothing, Page { limit: None, offset: 9 }),
         ] {
-            let query = Query::PipelineList { status, page };
+            let query = Query::PipelineList { status, called: None, page };
             assert_eq!(request("pipeline/list", params), Ok(Operation::Read(query)), "{params}");
         }
         let words = "one of idle, running, paused, stopping, completed, failed, starting, error";

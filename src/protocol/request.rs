@@ -5,7 +5,7 @@ use super::frame::{Frame, FrameType};
 use super::operation::{Operation, Reply};
 use super::params::Params;
 use super::{agents, errors, memory, models, pipelines, session, tasks};
-use everlog_replay::{AgentId, ErrorId, PipelineId, Refusal, TaskId};
+use everlog_replay::{AgentId, ErrorId, NewIds, PipelineId, Refusal, TaskId};
 use uuid::Uuid;
 
 /// Makes new identities. They are the caller's to choose, so that a test or a simulation chooses them as well.
@@ -18,6 +18,10 @@ impl Ids<'_> {
 
     pub(super) fn pipeline(&mut self) -> PipelineId {
         PipelineId((self.0)())
+    }
+
+    pub(super) fn new_ids(&mut self) -> NewIds {
+        NewIds { pipeline: self.pipeline(), task: self.task() }
     }
 
     pub(super) fn error(&mut self) -> ErrorId {
@@ -41,7 +45,7 @@ const NOTIFICATIONS: [(&str, Read); 4] = [
 ];
 
 /// What can only be asked for as a request.
-const REQUESTS: [(&str, Read); 32] = [
+const REQUESTS: [(&str, Read); 34] = [
     ("pipeline/create", pipelines::create),
     ("pipeline/start", pipelines::start),
     ("pipeline/stop", pipelines::stop),
@@ -50,11 +54,13 @@ const REQUESTS: [(&str, Read); 32] = [
     ("pipeline/status", pipelines::status),
     ("pipeline/list", pipelines::list),
     ("pipeline/delete", pipelines::delete),
+    ("pipeline/retry", pipelines::retry),
     ("task/create", tasks::create),
     ("task/assign", tasks::assign),
     ("task/status", tasks::status),
     ("task/result", tasks::result),
     ("task/cancel", tasks::cancel),
+    ("task/retry", tasks::retry),
     ("task/list", tasks::list),
     ("agent/register", agents::register),
     ("agent/unregister", agents::unregister),

@@ -58,6 +58,11 @@ pub(super) fn cancel(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, 
     Ok(Operation::Change { command, reply: Reply::TaskCancelled })
 }
 
+pub(super) fn retry(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operation, Refusal> {
+    let command = Command::RetryTask { task: params.task_id()?, new: ids.new_ids() };
+    Ok(Operation::Change { command, reply: Reply::Retried })
+}
+
 pub(super) fn status(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
     Ok(Operation::Read(Query::TaskStatus(params.task_id()?)))
 }
@@ -77,6 +82,7 @@ pub(super) fn list(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Re
         pipeline,
         agent: params.filter("agent_id")?.map(|id| id.as_str().into()),
         status: params.filled("status").map_or(Ok(Wanted::Any), |field| field.word(&known))?,
+        called: params.called()?,
         page: params.page()?,
     }))
 }
@@ -243,7 +249,7 @@ mod tests {
     fn a_list_takes_filters() {
         let list = |pipeline, agent: Option<&str>, status, limit, offset| {
             let (agent, page) = (agent.map(AgentId::from), Page { limit, offset });
-            Ok(Operation::Read(Query::TaskList { pipeline, agent, status, page }))
+            Ok(Operation::Read(Query::TaskList { pipeline, agent, status, called: None, page }))
         };
         for (params, expected) in [
             ("{}", list(Wanted::Any, None, Wanted::Any, None, 0)),

@@ -3,10 +3,10 @@
 use super::page::{Listing, part};
 use super::{fetch_within, models, raw, resolve, text};
 use crate::failure::Failure;
-use crate::protocol::{Page, Query, Wanted};
+use crate::protocol::{Called, Page, Query, Wanted};
 use crate::shared::Shared;
 use everlog_replay::record::{AgentInfo, ErrorInfo, PipelineInfo, Shown, TaskInfo};
-use everlog_replay::state::{Agent, Presence, State, Task};
+use everlog_replay::state::{Agent, Pipeline, Presence, State, Task};
 use everlog_replay::{
     AgentId, Payload, PipelineId, PipelineStatus, Refusal, SERVER_METRICS_KEY, TaskId, TaskStatus, Timestamp,
 };
@@ -26,19 +26,27 @@ pub(crate) fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Re
     let room = frame_bytes_max.saturating_sub(FRAME_OVERHEAD_BYTES);
     match query {
         Query::PipelineStatus(id) => pipeline_status(shared, *id, room),
-        Query::PipelineList { status, page } => Ok(pipeline_list(shared, status, *page, room)),
+        Query::PipelineList { status, called, page } => {
+            let wanted = |pipeline: &&Pipeline| {
+                let called = called.as_ref();
+                status.admits(&pipeline.status)
+                    && called.is_none_or(|called| called.is_uuid(pipeline.id.0, &pipeline.name))
+            };
+            Ok(pipeline_list(shared, wanted, *page, room))
+        }
         Query::TaskStatus(id) => task_status(shared, *id, room),
         Query::TaskResult(id) => task_result(shared, *id, room),
-        Query::TaskList { pipeline, agent, status, page } => {
-            let by = TaskFilter { pipeline, agent: agent.as_ref(), status };
+        Query::TaskList { pipeline, agent, status, called, page } => {
+            let by = TaskFilter { pipeline, agent: agent.as_ref(), status, called: called.as_ref() };
             Ok(task_list(shared, &by, *page, room))
         }
         Query::AgentStatus(id) => agent_status(shared, id),
-        Query::AgentList { kind, status, capability, page } => {
+        Query::AgentList { kind, status, capability, called, page } => {
             let wanted = |agent: &&Agent| {
                 kind.as_ref().is_none_or(|kind| **kind == *agent.kind)
                     && status.as_ref().is_none_or(|status| status == agent.presence.as_str())
                     && capability.as_ref().is_none_or(|capability| agent.capabilities.contains(capability))
+                    && called.as_ref().is_none_or(|called| called.is(agent.id.as_str(), &agent.name))
             };
             Ok(agent_list(shared, wanted, *page, room))
         }
@@ -66,11 +74,11 @@ fn pipeline_status(shared: &Shared, id: PipelineId, room: usize) -> Result<Strin
     Ok(text(&record))
 }
 
-fn pipeline_list(shared: &Shared, status: &Wanted<PipelineStatus>, page: Page, room: usize) -> String {
+fn pipeline_list(shared: &Shared, wanted: impl Fn(&&Pipeline) -> bool, page: Page, room: usize) -> String {
     let (records, total) = {
         let state = shared.state.read();
         let all = state.pipelines.iter().map(|(_, pipeline)| pipeline);
-        let matching: Vec<_> = all.filter(|pipeline| status.admits(&pipeline.status)).collect();
+        let matching: Vec<_> = all.filter(wanted).collect();
         let total = matching.len();
         let page = part(matching, page, |pipeline| (pipeline.created_at, pipeline.id));
         let now = shared.clock.now();
@@ -149,11 +157,14 @@ struct TaskFilter<'a> {
     pipeline: &'a Wanted<PipelineId>,
     agent: Option<&'a AgentId>,
     status: &'a Wanted<TaskStatus>,
+    called: Option<&'a Called>,
 }
 
 impl TaskFilter<'_> {
     fn admits(&self, task: &Task) -> bool {
-        self.status.admits(&task.status) && self.agent.is_none_or(|agent| task.holder() == Some(agent))
+        self.status.admits(&task.status)
+            && self.agent.is_none_or(|agent| task.holder() == Some(agent))
+            && self.called.is_none_or(|called| called.is_uuid(task.id.0, &task.name))
     }
 
     fn matching<'a>(&self, state: &'a State) -> Vec<&'a Task> {

@@ -23,6 +23,7 @@ pub(crate) fn reply(reply: Reply, events: &[Envelope], frame_bytes_max: usize) -
         Reply::TasksCreated => Some(with_tasks(json!({ "status": "created" }), events, frame_bytes_max)),
         Reply::TaskAssigned => task_assigned(events),
         Reply::TaskCancelled => task_cancelled(events),
+        Reply::Retried => Some(retried(events, frame_bytes_max)),
         Reply::AgentRegistered => agent_registered(events),
         Reply::AgentUnregistered => agent_unregistered(events),
         Reply::MemoryStored => memory_stored(events),
@@ -143,6 +144,17 @@ fn task_assigned(events: &[Envelope]) -> Option<Value> {
 fn task_cancelled(events: &[Envelope]) -> Option<Value> {
     let task = first(events, |event| event.subject().task)?;
     Some(json!({ "task_id": task.to_string(), "status": "cancelled" }))
+}
+
+/// The tasks that run again. One that was released from its back-off is still the same.
+fn retried(events: &[Envelope], frame_bytes_max: usize) -> Value {
+    let released = first(events, |event| {
+        let Event::TaskReleased(e) = event else { return None };
+        Some(json!({ "status": "released", "task_ids": [e.task.to_string()] }))
+    });
+    let pipeline = pipeline_id(events).map(|id| id.to_string()).unwrap_or_default();
+    let result = || json!({ "status": "retried", "pipeline_id": pipeline });
+    released.unwrap_or_else(|| with_tasks(result(), events, frame_bytes_max))
 }
 
 fn agent_registered(events: &[Envelope]) -> Option<Value> {

@@ -2,9 +2,9 @@
 
 use super::{Fold, Illegal};
 use crate::event;
-use crate::ids::{PipelineId, TaskId};
+use crate::ids::PipelineId;
 use crate::queue::Scope;
-use crate::state::{Ended, Pipeline, PipelineIx, TaskIx};
+use crate::state::{Ended, Pipeline, PipelineIx};
 use crate::status::{PipelineStatus, PipelineStep};
 use crate::text::Payload;
 
@@ -95,13 +95,17 @@ impl Fold<'_> {
             match self.state.ended.pop_front() {
                 Some(Ended::Pipeline(id)) => {
                     let Some(ix) = self.state.pipelines.find(&id.0) else { continue };
+                    if self.state.needs_results_of(&self.state.pipelines[ix]).is_some() {
+                        self.state.ended.push_back(Ended::Pipeline(id));
+                        return;
+                    }
                     let weight = self.state.pipelines[ix].weight();
                     self.state.ended_tasks = self.state.ended_tasks.saturating_sub(weight);
                     self.drop_pipeline(ix);
                 }
                 Some(Ended::Task(id)) => {
                     let Some(ix) = self.state.tasks.find(&id.0) else { continue };
-                    if self.is_input(ix) {
+                    if self.state.needs_result_of(&self.state.tasks[ix]).is_some() {
                         self.state.ended.push_back(Ended::Task(id));
                         return;
                     }
@@ -111,11 +115,5 @@ impl Fold<'_> {
                 None => return,
             }
         }
-    }
-
-    /// Whether a task that has not ended still needs this one's result.
-    pub(super) fn is_input(&self, ix: TaskIx) -> bool {
-        let live = |id: &TaskId| self.state.tasks.by_key(&id.0).is_some_and(|task| !task.status.is_final());
-        self.state.tasks[ix].dependents.iter().any(live)
     }
 }

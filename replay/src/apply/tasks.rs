@@ -21,6 +21,10 @@ impl Fold<'_> {
             self.state.tasks[ix].dependents.push(e.task);
             waiting_for += u32::from(!self.state.tasks[ix].status.is_final());
         }
+        let config = match e.retry_of.filter(|_| e.config.is_null()) {
+            Some(of) => self.state.tasks[self.task(of)?].config.clone(),
+            None => Payload::keep(&e.config, self.seq),
+        };
         let ix = self.state.tasks.insert(Task {
             id: e.task,
             name: e.name.as_str().into(),
@@ -40,7 +44,7 @@ impl Fold<'_> {
             lease: None,
             agent: None,
             retry_at: None,
-            config: Payload::keep(&e.config, self.seq),
+            config,
             result: Payload::null(),
             error: None,
             retry_of: e.retry_of,

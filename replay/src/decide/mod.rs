@@ -5,6 +5,7 @@ mod graph;
 mod outcome;
 mod pipelines;
 pub(crate) mod registers;
+mod repeat;
 mod tasks;
 
 use crate::command::Command;
@@ -40,6 +41,7 @@ pub fn decide(state: &State, command: &Command, stamp: &Stamp) -> Result<Vec<Eve
         Command::ResumePipeline { pipeline } => decision.resume_pipeline(*pipeline),
         Command::StopPipeline { pipeline, reason } => decision.stop_pipeline(*pipeline, reason),
         Command::DeletePipeline { pipeline } => decision.delete_pipeline(*pipeline),
+        Command::RetryPipeline { pipeline, new } => decision.retry_pipeline(*pipeline, *new),
         Command::ChooseMode { pipeline, mode } => decision.choose_mode(*pipeline, *mode),
 
         Command::CreateTasks { pipeline, tasks } => decision.create_tasks(*pipeline, tasks),
@@ -51,6 +53,7 @@ pub fn decide(state: &State, command: &Command, stamp: &Stamp) -> Result<Vec<Eve
             decision.complete_task(*task, agent, *attempt, &outcome)
         }
         Command::CancelTask { task, reason } => decision.cancel_task(*task, reason),
+        Command::RetryTask { task, new } => decision.retry_task(*task, *new),
         Command::TimeoutTask { task } => decision.time_out(*task),
         Command::ReleaseTask { task } => decision.release(*task),
         Command::ExpireLease { task } => decision.expire_lease(*task),
@@ -63,7 +66,7 @@ pub fn decide(state: &State, command: &Command, stamp: &Stamp) -> Result<Vec<Eve
         Command::SetMemory { key, value } => decision.set_memory(key, value),
         Command::DeleteMemory { key } => decision.delete_memory(key),
         Command::ReportError { .. } => decision.report_error(command),
-        Command::RecoverError { error, action, new_task } => decision.recover_error(*error, action, *new_task),
+        Command::RecoverError { error, action, new } => decision.recover_error(*error, action, *new),
         Command::ReportModel { model, figures, extra } => decision.report_model(model, figures, extra),
         Command::RecordHook { task, agent, body } => {
             Ok(vec![event::HookRecorded { task: *task, agent: agent.clone(), body: body.clone() }.into()])

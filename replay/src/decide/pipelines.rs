@@ -72,18 +72,23 @@ impl Decision<'_> {
                 return Err(Refusal::PipelineEnded { pipeline: id, status });
             }
         }
-        let mode = match pipeline.options.strategy {
-            Strategy::Adaptive => adaptive_mode(Strategy::Parallel, pipeline.ready, self.state.load.is_over()),
-            fixed @ (Strategy::Sequential | Strategy::Parallel | Strategy::PriorityBased | Strategy::ResourceAware) => {
-                fixed
-            }
-        };
+        let mode = self.first_mode(pipeline.options.strategy, pipeline.ready);
         let mut events = vec![event::PipelineStarted { pipeline: id, mode }.into()];
         // All its tasks may have been cancelled before it ran.
         if pipeline.counts.live() == 0 && pipeline.counts.total() > 0 {
             events.push(event::PipelineCompleted { pipeline: id }.into());
         }
         Ok(events)
+    }
+
+    /// How a pipeline with so many ready tasks schedules at first.
+    pub(super) fn first_mode(&self, strategy: Strategy, ready: u32) -> Strategy {
+        match strategy {
+            Strategy::Adaptive => adaptive_mode(Strategy::Parallel, ready, self.state.load.is_over()),
+            fixed @ (Strategy::Sequential | Strategy::Parallel | Strategy::PriorityBased | Strategy::ResourceAware) => {
+                fixed
+            }
+        }
     }
 
     pub(super) fn pause_pipeline(&self, id: PipelineId, running: PauseRunning) -> Result<Vec<Event>, Refusal> {
@@ -130,6 +135,9 @@ impl Decision<'_> {
             status @ (PipelineStatus::Running | PipelineStatus::Paused | PipelineStatus::Stopping) => {
                 return Err(Refusal::PipelineAlive { pipeline: id, status });
             }
+        }
+        if let Some(by) = self.state.needs_results_of(pipeline) {
+            return Err(Refusal::PipelineNeeded { pipeline: id, by: by.id });
         }
         let mut events = self.cancel_all(pipeline, "the pipeline was deleted");
         events.push(event::PipelineDeleted { pipeline: id, name: pipeline.name.to_string() }.into());

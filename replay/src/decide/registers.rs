@@ -1,17 +1,13 @@
 //! The smaller registers: memory, errors, models; and what is put on record about operations and the machine.
 
 use super::{Decision, check_name, cut};
-use crate::command::{Command, Observation};
+use crate::command::{Command, NewIds, Observation};
 use crate::envelope::Actor;
 use crate::event::{self, Event, ModelFigures};
-use crate::ids::{ErrorId, TaskId};
+use crate::ids::ErrorId;
 use crate::limits::{MEMORY_KEYS_MAX, MODELS_MAX, VALUE_BYTES_MAX};
 use crate::refusal::Refusal;
-use crate::spec::Strategy;
-use crate::state::{Pipeline, Task};
-use crate::status::{PipelineStatus, TaskStatus};
-use crate::text::{Json, Payload};
-use std::sync::Arc;
+use crate::text::Json;
 
 /// The memory key that the coordinator itself keeps current (protocol §3).
 pub const SERVER_METRICS_KEY: &str = "server/metrics";
@@ -97,12 +93,10 @@ impl Decision<'_> {
         ])
     }
 
-    /// `retry` really retries the task that the entry names: a waiting one is released from its back-off, an ended one is
-    /// created again (its own outcome stays as it is).
-    pub(super) fn recover_error(&self, id: ErrorId, action: &str, new_task: TaskId) -> Result<Vec<Event>, Refusal> {
+    /// `retry` really retries the task that the entry names, as `task/retry` does.
+    pub(super) fn recover_error(&self, id: ErrorId, action: &str, new: NewIds) -> Result<Vec<Event>, Refusal> {
         let entry = self.state.errors.get(id)?;
         let mut events = Vec::new();
-        let mut retried = None;
         match action {
             "retry" => {
                 let Some(task) = entry.task else {
@@ -110,10 +104,7 @@ impl Decision<'_> {
                         "error {id} names no task, so there is nothing to retry; use recovery_action 'ignore' to close it"
                     )));
                 };
-                let task = self.state.task(task)?;
-                let (event, again) = self.retry(task, new_task)?;
-                events.push(event);
-                retried = Some(again);
+                events = self.retry_task(task, new)?;
             }
             "ignore" | "resolved" => {}
             other => {
@@ -122,46 +113,15 @@ impl Decision<'_> {
                 )));
             }
         }
+        let retried = events.iter().find_map(|event| {
+            if let Event::TaskReleased(released) = event {
+                return Some(released.task);
+            }
+            let Event::TaskCreated(created) = event else { return None };
+            (created.retry_of == entry.task).then_some(created.task)
+        });
         events.push(event::ErrorRecovered { error: id, action: action.to_owned(), retried }.into());
         Ok(events)
-    }
-
-    fn retry(&self, task: &Task, new_task: TaskId) -> Result<(Event, TaskId), Refusal> {
-        if task.retry_at.is_some() {
-            return Ok((event::TaskReleased { task: task.id }.into(), task.id));
-        }
-        if !task.status.is_final() {
-            let why = format!("it is {}, so a retry would change nothing", task.status);
-            return Err(Refusal::TaskNotReady { task: task.id, why });
-        }
-        if task.status == TaskStatus::Completed {
-            return Err(Refusal::TaskEnded { task: task.id, status: task.status });
-        }
-        // A run that has ended stays as it is: the new task then stands on its own, without the run's inputs.
-        let is_open = |run: &&Pipeline| !run.status.is_final() && run.status != PipelineStatus::Stopping;
-        let run = self.state.pipeline_of(task).filter(is_open);
-        let stays = run.is_some() || task.pipeline.is_none();
-        let known = |id: &&TaskId| stays && self.state.task(**id).is_ok();
-        let config = match &task.config {
-            Payload::Inline(json) => json.clone(),
-            Payload::Logged { .. } => {
-                let why = "its configuration is too long to be repeated from memory; create it anew with task/create";
-                return Err(Refusal::TaskNotReady { task: task.id, why: why.to_owned() });
-            }
-        };
-        let spec = Arc::clone(&task.spec);
-        let aware = run.is_some_and(|run| run.options.strategy == Strategy::ResourceAware);
-        self.check_room(std::iter::once(new_task), std::slice::from_ref(&spec), aware)?;
-        let created = event::TaskCreated {
-            task: new_task,
-            pipeline: run.map(|run| run.id),
-            name: task.name.to_string(),
-            spec,
-            depends_on: task.depends_on.iter().filter(known).copied().collect(),
-            config,
-            retry_of: Some(task.id),
-        };
-        Ok((created.into(), new_task))
     }
 
     pub(super) fn report_model(

@@ -19,9 +19,9 @@ pub struct TaskCreated {
     pub spec: Arc<TaskSpec>,
     /// The tasks that must end first.
     pub depends_on: Vec<TaskId>,
-    /// The configuration as the client gave it; goes to the agent unread.
+    /// The configuration as the client gave it; goes to the agent unread. Null in a repetition: that of the repeated task.
     pub config: Json,
-    /// The failed task that this one repeats.
+    /// The failed or cancelled task that this one repeats.
     pub retry_of: Option<TaskId>,
 }
 

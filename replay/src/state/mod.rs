@@ -148,6 +148,20 @@ impl State {
         task.pipeline.map(|ix| &self.pipelines[ix])
     }
 
+    /// A task that has not ended and still needs the result of this one.
+    pub(crate) fn needs_result_of(&self, task: &Task) -> Option<&Task> {
+        let known = task.dependents.iter().filter_map(|id| self.tasks.by_key(&id.0));
+        known.into_iter().find(|dependent| !dependent.status.is_final())
+    }
+
+    /// A task of another pipeline that has not ended and still needs a result of this one, which has: a repetition.
+    pub(crate) fn needs_results_of(&self, pipeline: &Pipeline) -> Option<&Task> {
+        if !pipeline.status.is_final() {
+            return None;
+        }
+        pipeline.tasks.iter().find_map(|ix| self.needs_result_of(&self.tasks[*ix]))
+    }
+
     /// Whether this request was answered before.
     ///
     /// # Errors

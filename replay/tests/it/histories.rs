@@ -9,7 +9,8 @@ use everlog_replay::event::{ModelFigures, PauseRunning};
 use everlog_replay::spec::{Declared, OnFailure, PipelineWish, Resources, RetryWish, Settings, Strategy, TaskWish};
 use everlog_replay::state::{Agent, Task};
 use everlog_replay::{
-    Actor, AgentId, Command, ErrorId, Event, Json, NewTask, Observation, PipelineId, RequestKey, TaskId, codec, wake_at,
+    Actor, AgentId, Command, ErrorId, Event, Json, NewIds, NewTask, Observation, PipelineId, RequestKey, TaskId, codec,
+    wake_at,
 };
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -60,6 +61,10 @@ impl Player {
         id(sort, self.made)
     }
 
+    fn new_ids(&mut self) -> NewIds {
+        NewIds { pipeline: PipelineId(self.fresh(1)), task: TaskId(self.fresh(2)) }
+    }
+
     fn nth_task(&self, n: u16, is_meant: impl Fn(&Task) -> bool) -> Option<&Task> {
         let tasks: Vec<&Task> = self.world.state.tasks.iter().map(|(_, task)| task).filter(|t| is_meant(t)).collect();
         tasks.get(n as usize % tasks.len().max(1)).copied()
@@ -104,6 +109,10 @@ impl Player {
                 self.world.settle();
                 return;
             }
+            46 if b.is_multiple_of(2) => match self.nth_task(a, |task| task.status.is_final()).map(|task| task.id) {
+                Some(task) => (client, Command::RetryTask { task, new: self.new_ids() }),
+                None => return,
+            },
             46 => match self.nth_task(a, |_| true) {
                 Some(task) => (client, Command::CancelTask { task: task.id, reason: "asked".to_owned() }),
                 None => return,
@@ -111,6 +120,9 @@ impl Player {
             47 | 48 => {
                 let running = if b.is_multiple_of(2) { PauseRunning::Cancel } else { PauseRunning::Finish };
                 (client, Command::PausePipeline { pipeline: self.nth_pipeline(a), running })
+            }
+            51 if b.is_multiple_of(2) => {
+                (client, Command::RetryPipeline { pipeline: self.nth_pipeline(a), new: self.new_ids() })
             }
             49..=51 => (client, Command::ResumePipeline { pipeline: self.nth_pipeline(a) }),
             52 => (client, Command::StopPipeline { pipeline: self.nth_pipeline(a), reason: "asked".to_owned() }),
@@ -262,7 +274,7 @@ impl Player {
             3 | 4 => Command::RecoverError {
                 error: ErrorId(id(3, u64::from(b % 8))),
                 action: ["retry", "retry", "ignore", "?"][c as usize % 4].to_owned(),
-                new_task: TaskId(self.fresh(2)),
+                new: self.new_ids(),
             },
             5 => {
                 let mut figures = ModelFigures::default();

@@ -5,7 +5,9 @@ use crate::laws;
 use crate::world::{Answer, EPOCH, World};
 use everlog_replay::event::{AfterFailure, CancelReason, Event, ModelFigures, PauseRunning};
 use everlog_replay::spec::{Declared, OnFailure, PipelineWish, Resources, RetryWish, Settings, Strategy, TaskWish};
-use everlog_replay::{Actor, AgentId, Command, ErrorId, Json, NewTask, PipelineId, RequestKey, TaskId, Timestamp};
+use everlog_replay::{
+    Actor, AgentId, Command, ErrorId, Json, NewIds, NewTask, PipelineId, RequestKey, TaskId, Timestamp,
+};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;
@@ -304,6 +306,14 @@ impl Stage {
                 let pipeline = words.bare.first().map(|name| self.names.pipeline(name));
                 (client, Command::CreateTasks { pipeline, tasks: self.names.tasks(tasks) })
             }
+            "retry" => {
+                let new = self.new_ids(&words);
+                let command = match self.names.ids.get(&('p', words.at(0).to_owned())) {
+                    Some(id) => Command::RetryPipeline { pipeline: PipelineId(*id), new },
+                    None => Command::RetryTask { task: self.names.task(words.at(0)), new },
+                };
+                (client, command)
+            }
             "start" | "pause" | "resume" | "stop" | "delete" => (client, self.pipeline_command(verb, &words)),
             "assign" | "begin" | "complete" | "fail" | "cancel" => (client, self.task_command(verb, &words)),
             _ => (client, self.register_command(verb, &words)),
@@ -373,6 +383,14 @@ impl Stage {
         }
     }
 
+    /// `run=p2 new=t2,u2`: what runs again, in order; names that are given one after the other have identities that do so too.
+    fn new_ids(&mut self, words: &Words<'_>) -> NewIds {
+        let pipeline = PipelineId(self.names.new_id('p', words.get("run").unwrap_or("no run")));
+        let tasks: Vec<TaskId> = words.list("new").iter().map(|name| TaskId(self.names.new_id('t', name))).collect();
+        let given = words.get("id").map(|name| self.names.task(name));
+        NewIds { pipeline, task: given.or(tasks.first().copied()).unwrap_or_else(|| self.names.task("unused")) }
+    }
+
     fn pipeline_command(&mut self, verb: &str, words: &Words<'_>) -> Command {
         let pipeline = self.names.pipeline(words.at(0));
         match verb {
@@ -433,10 +451,7 @@ impl Stage {
             "recover" => Command::RecoverError {
                 error: ErrorId(self.names.id('e', words.at(0))),
                 action: words.at(1).to_owned(),
-                new_task: match words.get("new") {
-                    Some(name) => TaskId(self.names.new_id('t', name)),
-                    None => self.names.task(words.get("id").unwrap_or("unused")),
-                },
+                new: self.new_ids(words),
             },
             "model" => {
                 let mut figures = ModelFigures::default();

@@ -14,6 +14,7 @@ mod order;
 mod paging;
 mod pipelines;
 mod restart;
+mod retry;
 mod silence;
 mod steering;
 mod strategies;

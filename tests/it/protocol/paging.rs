@@ -148,3 +148,29 @@ fn a_long_configuration_reaches_its_agent() {
     let made = host.request("task/create", json!({"name": "u", "config": {"data": long}}));
     assert_eq!(agent.next().task, id_of(&made, "task_id"));
 }
+
+#[test]
+fn lists_find_what_a_person_calls_by_name_or_by_a_part_of_its_id() {
+    let server = Server::start();
+    let mut host = server.peer();
+    let _agents = ["gpu-box", "cpu-box"].map(|id| Agent::join(&server, id));
+    let ids: Vec<String> = (0..3)
+        .map(|n| {
+            let task = json!({"name": format!("t{n}")});
+            let params = json!({"name": if n == 0 { "alone" } else { "twin" }, "tasks": [task]});
+            host.request("pipeline/create", params)["pipeline_id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let mut found = |method: &str, what: &str| host.request(method, json!({"match": what}))["total"].clone();
+    for (what, total) in [("alone", 1), ("twin", 2), ("alo", 0), (&*ids[1], 1), (&ids[1][28..], 1), (&ids[1][33..], 0)]
+    {
+        assert_eq!(found("pipeline/list", what), total, "{what}");
+    }
+    assert_eq!(found("pipeline/list", &ids[0][..4]), 3, "ids of one month begin alike");
+    assert_eq!(found("task/list", "t1"), 1);
+    assert_eq!(
+        (found("agent/list", "gpu-"), found("agent/list", "-box"), found("agent/list", "box")),
+        (json!(1), json!(2), json!(0))
+    );
+    host.refused(-32_602, "task/list", json!({"match": 7}));
+}
