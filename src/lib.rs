@@ -21,6 +21,7 @@ mod python_json;
 mod render;
 mod server;
 mod shared;
+mod submission;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
 pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Notifications, code};

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::error::Mistake;
-use super::{Document, Submission, TaskEntry};
+use super::{Document, PipelineFile, TaskEntry};
+use crate::submission::{Circle, Submission, Task};
 
 /// Copies of one task; more is more likely a slip than a plan.
 const REPLICAS_MAX: u32 = 10_000;
@@ -17,7 +18,7 @@ const TASKS_MAX: usize = 100_000;
 /// What each task of the file is called once it is expanded, by the name in the file.
 type Names = BTreeMap<String, Vec<String>>;
 
-pub(super) fn expand(document: Document, directory: &Path) -> Result<Submission, Mistake> {
+pub(super) fn expand(document: Document, directory: &Path) -> Result<PipelineFile, Mistake> {
     if document.tasks.is_empty() {
         return Err(Mistake::new("there are no tasks; a pipeline needs at least one under `tasks`"));
     }
@@ -26,25 +27,32 @@ pub(super) fn expand(document: Document, directory: &Path) -> Result<Submission,
         check_defaults(defaults)?;
     }
     let names = names(&document.tasks)?;
-    let replicas: BTreeSet<&str> = names.values().flatten().map(String::as_str).collect();
-    let mut tasks = Vec::with_capacity(replicas.len());
+    let all = document.tasks.iter().flat_map(|entry| names_of(entry, &names));
+    let places: BTreeMap<&str, usize> = all.enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+    let mut tasks = Vec::with_capacity(places.len());
     let mut capabilities = BTreeSet::new();
     for entry in &document.tasks {
         let mut config = settings(defaults, entry, directory)?;
         let required = config.get("required_capabilities").and_then(Value::as_array);
         let required = required.into_iter().flatten().filter_map(Value::as_str);
         capabilities.extend(required.map(str::to_owned));
-        let depends_on = dependencies(entry, &names, &replicas)?;
+        let depends_on = dependencies(entry, &names, &places)?;
         if !depends_on.is_empty() {
             config.insert("depends_on".to_owned(), json!(depends_on));
         }
-        push_replicas(&mut tasks, names_of(entry, &names), config, entry.replicas.is_some());
+        let upstream = depends_on.iter().filter_map(|name| places.get(name.as_str()).copied()).collect();
+        push_replicas(&mut tasks, names_of(entry, &names), upstream, config, entry.replicas.is_some());
     }
-    let mut config = fields(&document)?;
-    let count = tasks.len();
-    config.insert("tasks".to_owned(), Value::Array(tasks));
-    let params = json!({"name": document.name, "config": config});
-    Ok(Submission { name: document.name, params, tasks: count, capabilities })
+    let config = fields(&document)?;
+    let names: Vec<String> = tasks.iter().map(|task: &Task| task.name.clone()).collect();
+    let submission = Submission::new(document.name, config, tasks).map_err(|circle| in_circle(&circle, &names))?;
+    Ok(PipelineFile { submission, capabilities })
+}
+
+fn in_circle(circle: &Circle, names: &[String]) -> Mistake {
+    let names: Vec<&str> = circle.0.iter().map(|place| names[*place].as_str()).collect();
+    let circle = names.join(" → ");
+    Mistake::new(format!("the tasks wait for each other in a circle: {circle}; remove one of these dependencies"))
 }
 
 /// What belongs to one task cannot be a default.
@@ -105,12 +113,12 @@ fn names_of<'a>(entry: &TaskEntry, names: &'a Names) -> &'a [String] {
 }
 
 /// The names a task waits for: a replicated task's name stands for all its replicas.
-fn dependencies(entry: &TaskEntry, names: &Names, replicas: &BTreeSet<&str>) -> Result<Vec<String>, Mistake> {
+fn dependencies(entry: &TaskEntry, names: &Names, places: &BTreeMap<&str, usize>) -> Result<Vec<String>, Mistake> {
     let mut all = Vec::new();
     for wanted in &entry.depends_on {
         if let Some(expanded) = names.get(&wanted.value) {
             all.extend(expanded.iter().cloned());
-        } else if replicas.contains(wanted.value.as_str()) {
+        } else if places.contains_key(wanted.value.as_str()) {
             all.push(wanted.value.clone());
         } else {
             let message = format!(
@@ -174,14 +182,21 @@ const RESERVED: [(&str, &str); 16] = [
 ];
 
 /// Adds a task under each of its names; replicas are told their number.
-fn push_replicas(tasks: &mut Vec<Value>, names: &[String], config: Map<String, Value>, numbered: bool) {
+fn push_replicas(
+    tasks: &mut Vec<Task>,
+    names: &[String],
+    depends_on: Vec<usize>,
+    config: Map<String, Value>,
+    numbered: bool,
+) {
     for (index, name) in names.iter().enumerate() {
         let mut config = Value::Object(config.clone());
         if numbered {
             config["env"]["EVERLOG_REPLICA"] = json!((index + 1).to_string());
             config["env"]["EVERLOG_REPLICAS"] = json!(names.len().to_string());
         }
-        tasks.push(json!({"name": name, "config": config}));
+        let json = json!({"name": name, "config": config}).to_string();
+        tasks.push(Task { name: name.clone(), depends_on: depends_on.clone(), json });
     }
 }
 
@@ -199,8 +214,8 @@ mod tests {
     use super::super::parse;
     use super::*;
 
-    fn submitted(text: &str) -> Submission {
-        parse(text, Path::new("/work")).expect("a good file")
+    fn submitted(text: &str) -> Value {
+        parse(text, Path::new("/work")).expect("a good file").submission.whole()
     }
 
     fn mistake(text: &str) -> String {
@@ -216,9 +231,8 @@ mod tests {
              - name: a\n  command: [echo, hi]\n  env: {N: 1.10}\n  priority: 7\n  timeout: 3\n\
              \x20 retry: {attempts: 2, backoff_s: 0.5}\n  required_capabilities: [gpu]\n  config: {mine: [1, no]}\n",
         );
-        assert_eq!(submission.capabilities, BTreeSet::from(["gpu".to_owned()]));
         assert_eq!(
-            submission.params,
+            submission,
             json!({"name": "demo", "config": {
                 "strategy": "priority_based", "max_concurrent_tasks": 4, "task_timeout": 1.5,
                 "retry_attempts": 2, "on_failure": "skip_downstream",
@@ -235,7 +249,7 @@ mod tests {
             "name: d\ndefaults: {env: {A: x, B: x}, cwd: sub, priority: 1, command: [x]}\n\
              tasks:\n- {name: a}\n- {name: b, env: {B: y}, cwd: /abs, priority: 2}\n",
         );
-        let config = |index: usize| &submission.params["config"]["tasks"][index]["config"];
+        let config = |index: usize| &submission["config"]["tasks"][index]["config"];
         assert_eq!(
             config(0),
             &json!({"env": {"A": "x", "B": "x"}, "cwd": "/work/sub", "priority": 1, "command": ["x"]})
@@ -249,8 +263,8 @@ mod tests {
             "name: d\ntasks:\n- {name: a, replicas: 2, command: [x]}\n\
              - {name: all, depends_on: [a]}\n- {name: one, depends_on: [a-2]}\n",
         );
-        assert_eq!(submission.tasks, 4);
-        let tasks = submission.params["config"]["tasks"].as_array().expect("tasks");
+        let tasks = submission["config"]["tasks"].as_array().expect("tasks");
+        assert_eq!(tasks.len(), 4);
         assert_eq!(tasks[1]["name"], "a-2");
         assert_eq!(tasks[1]["config"]["env"], json!({"EVERLOG_REPLICA": "2", "EVERLOG_REPLICAS": "2"}));
         assert_eq!(tasks[2]["config"]["depends_on"], json!(["a-1", "a-2"]));
@@ -294,6 +308,6 @@ mod tests {
             assert!(mistake(empty).contains("is empty"), "{empty:?}: {}", mistake(empty));
         }
         let none = submitted("name: d\ntasks: [{name: a, command: null, timeout: }]\n");
-        assert_eq!(none.params["config"]["tasks"][0]["config"], json!({"cwd": "/work"}));
+        assert_eq!(none["config"]["tasks"][0]["config"], json!({"cwd": "/work"}));
     }
 }

@@ -14,29 +14,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
+use crate::submission::Submission;
 pub(crate) use error::PipelineFileError;
 
 /// The largest pipeline file, in bytes: room for 100,000 tasks of the usual size.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// A pipeline as it is submitted.
+/// What a file says.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Submission {
-    /// The pipeline's name.
-    pub name: String,
-    /// The parameters of `pipeline/create`.
-    pub params: Value,
-    /// How many tasks there are, replicas counted one by one.
-    pub tasks: usize,
+pub(crate) struct PipelineFile {
+    /// What is to be created.
+    pub(crate) submission: Submission,
     /// Every capability that some task requires.
-    pub capabilities: BTreeSet<String>,
+    pub(crate) capabilities: BTreeSet<String>,
 }
 
 /// Reads and expands the file at `path`.
 ///
 /// # Errors
 /// What is wrong with the file, with the line where that is known.
-pub(crate) fn load(path: &Path) -> Result<Submission, PipelineFileError> {
+pub(crate) fn load(path: &Path) -> Result<PipelineFile, PipelineFileError> {
     let unreadable = |cause: std::io::Error| PipelineFileError::unreadable(path, &cause);
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
     if bytes > FILE_BYTES_MAX {
@@ -49,7 +46,7 @@ pub(crate) fn load(path: &Path) -> Result<Submission, PipelineFileError> {
 }
 
 /// Expands the text of a file in `directory`, which must be absolute.
-fn parse(text: &str, directory: &Path) -> Result<Submission, error::Mistake> {
+fn parse(text: &str, directory: &Path) -> Result<PipelineFile, error::Mistake> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Err(error::Mistake::new("the file is empty; a pipeline needs at least `name` and `tasks`"));
     }

@@ -11,7 +11,8 @@ use crate::cli::exit::Trouble;
 use crate::cli::tasks;
 use crate::cli::terminal;
 use crate::client::{Client, ClientError, Notifications, code};
-use crate::pipeline_file::Submission;
+use crate::pipeline_file::PipelineFile;
+use crate::submission::{self, Submission};
 
 /// Pipelines asked for at once: well under a frame (protocol §1).
 const PAGE: usize = 100;
@@ -39,10 +40,9 @@ pub(super) struct Pipeline {
 }
 
 impl Job {
-    /// The submission, or without one what is unfinished; `None` if that is nothing.
-    pub(super) async fn find(client: &Client, submission: Option<Submission>) -> Result<Option<Self>, ClientError> {
-        if let Some(submission) = submission {
-            let capabilities = submission.capabilities.clone();
+    /// What the file says, or without one what is unfinished; `None` if that is nothing.
+    pub(super) async fn find(client: &Client, file: Option<PipelineFile>) -> Result<Option<Self>, ClientError> {
+        if let Some(PipelineFile { submission, capabilities }) = file {
             return Ok(Some(Self { work: Work::New(submission), capabilities }));
         }
         let pipelines = unfinished(client).await?;
@@ -67,7 +67,7 @@ impl Job {
         out: &mut impl Write,
     ) -> Result<Ended, Trouble> {
         let pipelines = match self.work {
-            Work::New(submission) => vec![start(client, submission).await?],
+            Work::New(submission) => vec![start(client, &submission).await?],
             Work::Unfinished(pipelines) => {
                 for pipeline in &pipelines {
                     if let Some(method) = pipeline.wants {
@@ -92,13 +92,12 @@ impl Job {
     }
 }
 
-async fn start(client: &Client, submission: Submission) -> Result<Pipeline, Trouble> {
-    let Submission { name, params, tasks, .. } = submission;
-    let created = client.request("pipeline/create", params).await.map_err(faulty_file)?;
-    let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
+async fn start(client: &Client, submission: &Submission) -> Result<Pipeline, Trouble> {
+    let id = submission::submit(client, submission).await.map_err(faulty_file)?;
     client.request("pipeline/start", json!({"pipeline_id": id})).await?;
-    eprintln!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(&name));
-    Ok(Pipeline { id, name, wants: None })
+    let (name, tasks) = (submission.name(), submission.tasks().len());
+    eprintln!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(name));
+    Ok(Pipeline { id, name: name.to_owned(), wants: None })
 }
 
 /// A pipeline that the coordinator finds faulty, for example a circle of dependencies, is a faulty file.
@@ -124,10 +123,21 @@ async fn unfinished(client: &Client) -> Result<Vec<Pipeline>, ClientError> {
                 break;
             }
             offset += page.len();
-            found.extend(page.iter().map(|info| pipeline(info, wants)));
+            let (whole, half_made): (Vec<_>, Vec<_>) = page.iter().partition(|info| submission::is_whole(info));
+            half_made.iter().for_each(|info| eprintln!("{}", not_resumed(info)));
+            found.extend(whole.into_iter().map(|info| pipeline(info, wants)));
         }
     }
     Ok(found)
+}
+
+/// A pipeline whose author was cut off before all of its tasks were there.
+fn not_resumed(info: &Value) -> String {
+    let Pipeline { id, name, .. } = pipeline(info, None);
+    let name = terminal::one_line(&name);
+    format!(
+        "pipeline {name} is left alone: its run ended before all of its tasks were created; delete {id}, and run its file again"
+    )
 }
 
 fn pipeline(info: &Value, wants: Option<&'static str>) -> Pipeline {

@@ -22,7 +22,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::coordinator::Failed;
 use crate::embedded::Coordinator;
-use crate::pipeline_file::{self, Submission};
+use crate::pipeline_file::{self, PipelineFile};
 use job::Job;
 
 /// The command line of `run`.
@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     if args.resume {
         Trouble::unless_data(&args.data)?;
     }
-    let submission = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
+    let file = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
     let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?;
     config.server.host = "127.0.0.1".to_owned();
     config.server.port = 0;
@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let url = coordinator.url().unwrap_or_default();
     let interrupted = CancelToken::new();
     let mut stdout = std::io::stdout();
-    let working = work(&url, &args, submission, &interrupted, &mut stdout);
+    let working = work(&url, &args, file, &interrupted, &mut stdout);
     tokio::pin!(working);
     let ended = tokio::select! {
         ended = &mut working => ended,
@@ -99,12 +99,12 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
 async fn work(
     url: &str,
     args: &Args,
-    submission: Option<Submission>,
+    file: Option<PipelineFile>,
     interrupted: &CancelToken,
     out: &mut impl Write,
 ) -> Result<Ended, Trouble> {
     let (client, mut notifications) = Client::connect(url).await?;
-    let Some(mut job) = Job::find(&client, submission).await? else {
+    let Some(mut job) = Job::find(&client, file).await? else {
         eprintln!("nothing to resume in {}: every pipeline has ended", args.data.display());
         return Ok(Ended::AllWell);
     };

@@ -259,8 +259,8 @@ async fn resuming_goes_on_with_what_is_unfinished() {
     for status in ["idle", "running", "paused"] {
         let (_directory, path) =
             file("name: d\ntasks:\n- {name: a, command: [echo, '1'], required_capabilities: [x]}\n");
-        let submission = pipeline_file::load(&path).expect("a good file");
-        let (url, served) = start(Pipeline::create(&submission.params, status)).await;
+        let file = pipeline_file::load(&path).expect("a good file");
+        let (url, served) = start(Pipeline::create(&file.submission.whole(), status)).await;
         let ended = work(&url, &args(true), None, &CancelToken::new(), &mut std::io::sink()).await.expect("an end");
         let (registration, pipeline) = served.await.expect("served");
         assert_eq!((ended, pipeline.status.as_str()), (Ended::AllWell, "completed"), "{status}");

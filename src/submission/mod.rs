@@ -1,0 +1,159 @@
+//! How a pipeline of any size reaches the coordinator: frames have a limit (protocol §1), pipelines should not have the same.
+//!
+//! What fits one frame stays one `pipeline/create`. More goes as `task/create` calls behind it, each task after what it depends on,
+//! so that the coordinator always knows the names. The pipeline is idle meanwhile: nothing of it runs before all of it is there.
+
+mod order;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::{Map, Value, json};
+
+use crate::client::{Client, ClientError, OUTBOUND_FRAME_BYTES_MAX};
+
+/// What a frame holds beside its tasks and the pipeline's own words, in bytes: the envelope, an id and the names of the parameters
+/// take some 300.
+const ENVELOPE_BYTES_MAX: usize = 1024;
+
+/// The largest task that can be sent, in bytes of its JSON.
+pub(crate) const TASK_BYTES_MAX: usize = OUTBOUND_FRAME_BYTES_MAX - ENVELOPE_BYTES_MAX;
+
+/// Calls under way at a time: while the coordinator reads one, the next is written.
+const CALLS_UNDER_WAY: usize = 3;
+
+/// The key of a pipeline's config that says how many tasks it is to have, where they come in several calls: a pipeline whose author
+/// was cut off between them must not be taken for a whole one.
+const TASKS_EXPECTED: &str = "tasks_expected";
+
+/// A pipeline that is not created yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Submission {
+    name: String,
+    config: Map<String, Value>,
+    tasks: Vec<Task>,
+    /// The places of the tasks, each after what it depends on.
+    order: Vec<usize>,
+}
+
+/// A task that is not created yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Task {
+    /// Its name, for messages.
+    pub(crate) name: String,
+    /// What it waits for, as places in the list that it stands in.
+    pub(crate) depends_on: Vec<usize>,
+    /// What is sent: `{"name", "config"}` as JSON.
+    pub(crate) json: String,
+}
+
+/// Tasks that wait for each other, by their places: the first one again at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Circle(pub(crate) Vec<usize>);
+
+/// A request on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) method: &'static str,
+    pub(crate) params: Value,
+}
+
+impl Submission {
+    /// A pipeline with these settings and tasks.
+    ///
+    /// # Errors
+    /// When tasks wait for each other.
+    pub(crate) fn new(name: String, config: Map<String, Value>, tasks: Vec<Task>) -> Result<Self, Circle> {
+        let order = order::in_order(&tasks)?;
+        Ok(Self { name, config, tasks, order })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// All of it as the parameters of one call, whatever its size.
+    #[cfg(test)]
+    pub(crate) fn whole(&self) -> Value {
+        self.create(&(0..self.tasks.len())).expect("JSON").params
+    }
+
+    /// Which part of the order goes with the pipeline, and which with each call after it.
+    fn parts(&self) -> Vec<Range<usize>> {
+        let own = self.name.len() + Value::from(self.config.clone()).to_string().len();
+        let mut parts = Vec::new();
+        let (mut start, mut bytes) = (0, own);
+        for (end, task) in self.order.iter().enumerate() {
+            let more = self.tasks[*task].json.len() + ",".len();
+            if bytes + more > TASK_BYTES_MAX && (end > start || parts.is_empty()) {
+                parts.push(start..end);
+                (start, bytes) = (end, 0);
+            }
+            bytes += more;
+        }
+        parts.push(start..self.order.len());
+        parts
+    }
+
+    /// The call that creates the pipeline with the tasks of this part.
+    fn create(&self, part: &Range<usize>) -> Result<Call, ClientError> {
+        let mut config = self.config.clone();
+        if part.len() < self.tasks.len() {
+            config.insert(TASKS_EXPECTED.to_owned(), json!(self.tasks.len()));
+        }
+        config.insert("tasks".to_owned(), self.list(part)?);
+        Ok(Call { method: "pipeline/create", params: json!({"name": self.name, "config": config}) })
+    }
+
+    /// The call that adds the tasks of this part.
+    fn add(&self, pipeline_id: &str, part: &Range<usize>) -> Result<Call, ClientError> {
+        let params = json!({"pipeline_id": pipeline_id, "tasks": self.list(part)?});
+        Ok(Call { method: "task/create", params })
+    }
+
+    /// A part's tasks. Only now do they become values: as text a task takes a tenth of the memory.
+    fn list(&self, part: &Range<usize>) -> Result<Value, ClientError> {
+        let mut places = self.order[part.clone()].to_vec();
+        if part.len() == self.tasks.len() {
+            places.sort_unstable(); // In one call the author's order is as good.
+        }
+        let task = |place: usize| serde_json::from_str(&self.tasks[place].json);
+        let tasks: Result<Vec<Value>, _> = places.into_iter().map(task).collect();
+        tasks.map(Value::Array).map_err(|error| ClientError::Malformed {
+            method: "task/create".to_owned(),
+            cause: format!("a task is no JSON: {error}"),
+        })
+    }
+}
+
+/// Whether all tasks of this pipeline are there, by its record (protocol §5).
+pub(crate) fn is_whole(info: &Value) -> bool {
+    let expected = info["config"][TASKS_EXPECTED].as_u64();
+    expected.is_none_or(|expected| info["metrics"]["tasks_total"].as_u64().is_some_and(|total| total >= expected))
+}
+
+/// Creates the pipeline, all of it or nothing; its id.
+///
+/// # Errors
+/// The first refusal or trouble on the way. What had been created is deleted again, if the coordinator can still be reached.
+pub(crate) async fn submit(client: &Client, submission: &Submission) -> Result<String, ClientError> {
+    let send = async |call: Call| client.request(call.method, call.params).await;
+    let parts = submission.parts();
+    let created = send(submission.create(&parts[0])?).await?;
+    let id = created["pipeline_id"].as_str().unwrap_or_default();
+    // Requests leave in the order in which the stream first polls them, and take effect in the order in which they leave.
+    let answers = stream::iter(&parts[1..]).map(|part| async { send(submission.add(id, part)?).await });
+    if let Err(error) = answers.buffered(CALLS_UNDER_WAY).try_for_each(async |_| Ok(())).await {
+        let half_made = Call { method: "pipeline/delete", params: json!({"pipeline_id": id}) };
+        // Whether this succeeds or not, the first error is the one that counts.
+        let _ = send(half_made).await;
+        return Err(error);
+    }
+    Ok(id.to_owned())
+}
