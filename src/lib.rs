@@ -4,6 +4,7 @@
 //! nothing that `everlog-replay` could decide.
 
 mod agent;
+mod backoff;
 #[doc(hidden)]
 pub mod cli;
 mod client;
@@ -22,4 +23,4 @@ mod server;
 mod shared;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
-pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Notifications, code};
+pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Subscription, Update, code};

@@ -10,7 +10,7 @@ use super::{Args, Ended, summary, watch};
 use crate::cli::exit::Trouble;
 use crate::cli::tasks;
 use crate::cli::terminal;
-use crate::client::{Client, ClientError, Notifications, code};
+use crate::client::{Client, ClientError, code};
 use crate::pipeline_file::Submission;
 
 /// Pipelines asked for at once: well under a frame (protocol §1).
@@ -59,30 +59,24 @@ impl Job {
     }
 
     /// Starts everything and watches it to its end.
-    pub(super) async fn run(
-        self,
-        client: &Client,
-        notifications: &mut Notifications,
-        args: &Args,
-        out: &mut impl Write,
-    ) -> Result<Ended, Trouble> {
+    pub(super) async fn run(self, client: &Client, args: &Args, out: &mut impl Write) -> Result<Ended, Trouble> {
         let pipelines = match self.work {
             Work::New(submission) => vec![start(client, submission).await?],
             Work::Unfinished(pipelines) => {
                 for pipeline in &pipelines {
                     if let Some(method) = pipeline.wants {
-                        client.request(method, json!({"pipeline_id": pipeline.id})).await?;
+                        client.call(method, json!({"pipeline_id": pipeline.id})).await?;
                     }
                 }
                 pipelines
             }
         };
         let topics: Vec<String> = pipelines.iter().map(|pipeline| format!("pipeline:{}", pipeline.id)).collect();
-        client.request("subscribe", json!({"topics": topics})).await?;
+        let mut subscription = client.subscribe(topics).await?;
         let mut ended = Ended::AllWell;
         for pipeline in &pipelines {
             let mut view = View::new(&pipeline.name);
-            let info = watch::until_ended(client, notifications, &pipeline.id, &mut view).await?;
+            let info = watch::until_ended(client, &mut subscription, &pipeline.id, &mut view).await?;
             view.finish();
             if !summary::print(out, client, &info, &args.data, args.output).await? {
                 ended = Ended::SomeFailed;
@@ -94,9 +88,9 @@ impl Job {
 
 async fn start(client: &Client, submission: Submission) -> Result<Pipeline, Trouble> {
     let Submission { name, params, tasks, .. } = submission;
-    let created = client.request("pipeline/create", params).await.map_err(faulty_file)?;
+    let created = client.call("pipeline/create", params).await.map_err(faulty_file)?;
     let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
-    client.request("pipeline/start", json!({"pipeline_id": id})).await?;
+    client.call("pipeline/start", json!({"pipeline_id": id})).await?;
     eprintln!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(&name));
     Ok(Pipeline { id, name, wants: None })
 }
@@ -118,7 +112,7 @@ async fn unfinished(client: &Client) -> Result<Vec<Pipeline>, ClientError> {
         let mut offset = 0;
         loop {
             let params = json!({"status": status, "limit": PAGE, "offset": offset});
-            let answer = client.request("pipeline/list", params).await?;
+            let answer = client.call("pipeline/list", params).await?;
             let page = answer["pipelines"].as_array().cloned().unwrap_or_default();
             if page.is_empty() {
                 break;
