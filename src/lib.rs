@@ -4,6 +4,7 @@
 //! nothing that `everlog-replay` could decide.
 
 mod agent;
+pub mod api;
 mod backoff;
 #[doc(hidden)]
 pub mod cli;
