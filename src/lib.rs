@@ -15,6 +15,7 @@ mod coordinator;
 mod exchange;
 mod failure;
 mod history;
+mod host;
 mod machine;
 mod pipeline_file;
 mod protocol;
@@ -25,3 +26,4 @@ mod shared;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
 pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Subscription, Update, code};
+pub use host::{Host, Run};
