@@ -4,6 +4,8 @@
 //! nothing that `everlog-replay` could decide.
 
 mod agent;
+pub mod api;
+mod backoff;
 #[doc(hidden)]
 pub mod cli;
 mod client;
@@ -14,6 +16,7 @@ mod embedded;
 mod exchange;
 mod failure;
 mod history;
+mod host;
 mod machine;
 mod pipeline_file;
 mod protocol;
@@ -24,8 +27,8 @@ mod shared;
 mod submission;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
-pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Notifications, code};
+pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Subscription, Update, code};
 pub use coordinator::Failed;
 pub use embedded::{Coordinator, CoordinatorBuilder, StartError};
-pub use everlog_replay::spec::Strategy;
+pub use host::{Host, Run};
 pub use server::DoorError;

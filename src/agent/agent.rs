@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::backoff::Backoff;
 use super::cancel::CancelToken;
 use super::handler::Handler;
 use super::report;
 use super::session::{Session, SessionEnd};
 use super::work::Work;
-use crate::client::{Client, ClientError, Endpoint, REQUEST_TIMEOUT, code};
+use crate::backoff::Backoff;
+use crate::client::{ClientError, Connection, Endpoint, REQUEST_TIMEOUT, code};
 
 /// The largest frame an agent takes, in bytes: room for the inputs of a wide join.
 const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -111,13 +111,13 @@ impl<H: Handler> Agent<H> {
     pub async fn run(self, leave: CancelToken) -> Result<(), AgentError> {
         let Self { config, handler } = self;
         let (news_in, mut news) = report::channel();
-        let (link, linked) = watch::channel(None::<Client>);
+        let (link, linked) = watch::channel(None::<Connection>);
         let slots = config.slots.max(1);
         let mut work = Work::new(handler, config.id.clone(), slots, news_in, linked);
         let mut backoff = Backoff::default();
         while let Some(session) = connect(&config, &mut work, &mut backoff, &leave).await? {
             tracing::info!(agent = config.name, id = config.id, server = %config.server, "registered");
-            link.send_replace(Some(session.client().clone()));
+            link.send_replace(Some(session.connection().clone()));
             let end = session.serve(&mut work, &mut news, &leave).await;
             link.send_replace(None);
             match end {

@@ -24,7 +24,7 @@ fn assignment(config: Value) -> Assignment {
 
 fn context(cancel: &CancelToken) -> TaskContext {
     let (news, _dropped) = report::channel();
-    TaskContext { cancel: cancel.clone(), reporter: Reporter::new(news, "t", "a") }
+    TaskContext::new(cancel.clone(), Reporter::new(news, "t", "a"))
 }
 
 async fn run(config: Value) -> Outcome {

@@ -6,9 +6,9 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::backoff::Backoff;
 use super::handler::Outcome;
-use crate::client::{Client, ClientError, code};
+use crate::backoff::Backoff;
+use crate::client::{Call, ClientError, Connection, code};
 use crate::clock;
 
 /// One attempt at one task.
@@ -52,22 +52,22 @@ impl Delivery {
         Self { key, model_metrics, completion: (Uuid::new_v4(), completion) }
     }
 
-    /// Delivers everything over `client`.
+    /// Delivers everything over `connection`.
     ///
     /// # Errors
     /// The connection's trouble: then all of it is to be delivered again over the next one.
-    pub(super) async fn deliver(&self, client: &Client) -> Result<(), ClientError> {
+    pub(super) async fn deliver(&self, connection: &Connection) -> Result<(), ClientError> {
         for (id, metrics) in &self.model_metrics {
-            if let Err(error) = persist(client, *id, "model/metrics", metrics).await? {
+            if let Err(error) = persist(connection, *id, "model/metrics", metrics).await? {
                 tracing::warn!(task = self.key.task_id, %error, "a model report was not accepted");
             }
         }
         let (id, completion) = &self.completion;
-        match persist(client, *id, "task/completed", completion).await? {
+        match persist(connection, *id, "task/completed", completion).await? {
             Ok(()) => Ok(()),
             Err(ClientError::TooLarge { bytes, limit, .. }) => {
                 let shorter = self.too_large(bytes, limit);
-                self.note(persist(client, Uuid::new_v4(), "task/completed", &shorter).await?);
+                self.note(persist(connection, Uuid::new_v4(), "task/completed", &shorter).await?);
                 Ok(())
             }
             refused @ Err(_) => {
@@ -105,14 +105,18 @@ pub(super) fn too_large_sentence(bytes: usize, limit: usize) -> String {
 /// Calls until there is an answer: inside, whether it was a yes or a final no; outside, trouble
 /// that another connection may cure.
 async fn persist(
-    client: &Client,
+    connection: &Connection,
     id: Uuid,
     method: &str,
     params: &Value,
 ) -> Result<Result<(), ClientError>, ClientError> {
+    let call = match Call::new(id, method, params.clone()) {
+        Ok(call) => call,
+        Err(error) => return Ok(Err(error)),
+    };
     let mut backoff = Backoff::default();
     loop {
-        let error = match client.request_as(id, method, params.clone()).await {
+        let error = match connection.exchange(&call).await {
             Ok(_) => return Ok(Ok(())),
             Err(error) => error,
         };

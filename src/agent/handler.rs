@@ -1,12 +1,16 @@
 //! What a user of the library implements: how one task is done.
 
+use std::fmt::Display;
 use std::future::Future;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::cancel::CancelToken;
 use super::report::Reporter;
+use crate::clock;
 
 /// One attempt at a task, as the coordinator handed it out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,7 +58,42 @@ impl Outcome {
     }
 }
 
+impl From<Value> for Outcome {
+    fn from(result: Value) -> Self {
+        Self::done(result)
+    }
+}
+
+/// `Ok` is done, if its value has a form in JSON; `Err` failed, in the error's own words.
+impl<T: Serialize, E: Display> From<Result<T, E>> for Outcome {
+    fn from(result: Result<T, E>) -> Self {
+        match result.map(|value| serde_json::to_value(value)) {
+            Ok(Ok(result)) => Self::done(result),
+            Ok(Err(error)) => {
+                Self::failed(format!("the result has no form in JSON: {error}; return something simpler"))
+            }
+            // The alternate form tells the causes too, where an error type has that.
+            Err(error) => Self::failed(format!("{error:#}")),
+        }
+    }
+}
+
 /// Does tasks. One value serves all slots of an agent, so it is shared.
+///
+/// An async closure, or a function, is a handler if what it returns becomes an [`Outcome`]:
+///
+/// ```no_run
+/// use everlog::{Agent, AgentConfig, Assignment, CancelToken, TaskContext};
+/// use serde_json::json;
+///
+/// # async fn example() -> Result<(), everlog::AgentError> {
+/// let agent = Agent::new(AgentConfig::new("ws://localhost:8700", "adder"), async |task: Assignment, _: TaskContext| {
+///     let numbers = task.config["numbers"].as_array().ok_or("the task has no `numbers`")?;
+///     Ok::<_, &str>(numbers.iter().filter_map(|number| number.as_f64()).sum::<f64>())
+/// });
+/// agent.run(CancelToken::new()).await
+/// # }
+/// ```
 pub trait Handler: Send + Sync + 'static {
     /// Does one attempt.
     ///
@@ -63,11 +102,22 @@ pub trait Handler: Send + Sync + 'static {
     fn run(&self, task: Assignment, context: TaskContext) -> impl Future<Output = Outcome> + Send;
 }
 
+impl<F, R> Handler for F
+where
+    F: Fn(Assignment, TaskContext) -> R + Send + Sync + 'static,
+    R: Future<Output: Into<Outcome>> + Send,
+{
+    async fn run(&self, task: Assignment, context: TaskContext) -> Outcome {
+        self(task, context).await.into()
+    }
+}
+
 /// What an attempt may use while it runs.
 #[derive(Debug, Clone)]
 pub struct TaskContext {
-    pub(super) cancel: CancelToken,
-    pub(super) reporter: Reporter,
+    cancel: CancelToken,
+    reporter: Reporter,
+    model_metrics: Arc<Mutex<Vec<Value>>>,
 }
 
 impl TaskContext {
@@ -80,5 +130,23 @@ impl TaskContext {
     /// away, old news may be dropped.
     pub fn progress(&self, fraction: f64, message: &str) {
         self.reporter.progress(fraction, message);
+    }
+
+    /// Reports figures of a model, such as `{"accuracy": 0.9}` (protocol §5), as of now. They are delivered with the
+    /// attempt's completion, whether it succeeds or not, and never lost. What is no object of figures is not taken by the
+    /// coordinator, and only logged.
+    pub fn report_model(&self, model_id: &str, figures: impl Serialize) {
+        let metrics = serde_json::to_value(figures).unwrap_or_default();
+        let report = json!({"model_id": model_id, "metrics": metrics, "timestamp": clock::now_text()});
+        self.model_metrics.lock().push(report);
+    }
+
+    pub(super) fn new(cancel: CancelToken, reporter: Reporter) -> Self {
+        Self { cancel, reporter, model_metrics: Arc::default() }
+    }
+
+    /// What was reported so far.
+    pub(super) fn take_model_metrics(&self) -> Vec<Value> {
+        std::mem::take(&mut self.model_metrics.lock())
     }
 }

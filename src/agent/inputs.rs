@@ -4,11 +4,11 @@
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use super::backoff::Backoff;
-use crate::client::{Client, ClientError};
+use crate::backoff::Backoff;
+use crate::client::{ClientError, Connection};
 
 /// The present connection, if there is one: attempts outlive connections.
-pub(super) type Link = watch::Receiver<Option<Client>>;
+pub(super) type Link = watch::Receiver<Option<Connection>>;
 
 /// Replaces every reference by what it refers to; a sentence if that cannot be had.
 pub(super) async fn resolve(inputs: &mut Map<String, Value>, link: &Link) -> Result<(), String> {
@@ -33,15 +33,15 @@ fn referred_task(value: &Value) -> Option<String> {
 async fn fetch(task_id: &str, mut link: Link) -> Result<Value, ClientError> {
     let mut backoff = Backoff::default();
     loop {
-        let client = match link.wait_for(Option::is_some).await {
-            Ok(client) => client.clone(),
+        let connection = match link.wait_for(Option::is_some).await {
+            Ok(connection) => connection.clone(),
             Err(_gone) => None,
         };
-        let Some(client) = client else {
+        let Some(connection) = connection else {
             let reason = "this agent is leaving".to_owned();
             return Err(ClientError::Closed { reason });
         };
-        match client.request("task/result", json!({"task_id": task_id})).await {
+        match connection.request("task/result", json!({"task_id": task_id})).await {
             Ok(mut answer) => {
                 return Ok(answer.get_mut("result").map(Value::take).unwrap_or_default());
             }

@@ -7,7 +7,6 @@
 
 #[expect(clippy::module_inception, reason = "the room is named after what lives in it")]
 mod agent;
-mod backoff;
 mod cancel;
 mod command;
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::delivery::{AttemptKey, Delivery};
 use super::handler::{Assignment, Handler};
 use super::report::News;
 use super::work::Work;
-use crate::client::{Client, ClientError, ClientOptions, Notification, Notifications};
+use crate::client::{ClientError, ClientOptions, Connection, Notification, Notifications};
 use crate::clock;
 
 /// An agent with tasks gives a sign of life at least every 10 s; half of that leaves room for a
@@ -40,7 +40,7 @@ type Delivered = (AttemptKey, Result<(), ClientError>);
 /// A registered connection.
 pub(super) struct Session<'a> {
     config: &'a AgentConfig,
-    client: Client,
+    connection: Connection,
     notifications: Notifications,
     deliveries: FuturesUnordered<BoxFuture<'static, Delivered>>,
 }
@@ -48,15 +48,18 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     /// Connects and registers, naming what is held.
     pub(super) async fn open(config: &'a AgentConfig, running: Vec<Value>) -> Result<Self, ClientError> {
-        let options =
-            ClientOptions { request_timeout: config.request_timeout, inbound_frame_bytes_max: config.frame_bytes_max };
-        let (client, notifications) = Client::connect_with(config.server.clone(), &options).await?;
-        client.request("agent/register", config.registration(running)).await?;
-        Ok(Self { config, client, notifications, deliveries: FuturesUnordered::new() })
+        let options = ClientOptions {
+            request_timeout: config.request_timeout,
+            inbound_frame_bytes_max: config.frame_bytes_max,
+            ..ClientOptions::default()
+        };
+        let (connection, notifications) = Connection::open(&config.server, &options).await?;
+        connection.request("agent/register", config.registration(running)).await?;
+        Ok(Self { config, connection, notifications, deliveries: FuturesUnordered::new() })
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Serves until the connection is lost, or `leave` is raised and everything has stopped.
@@ -90,9 +93,9 @@ impl<'a> Session<'a> {
                 ended = work.next_ended() => if let Some((key, delivery)) = ended {
                     self.deliver(key, delivery);
                 },
-                Some(progress) = news.recv() => tell(&self.client, "task/progress", progress).await,
+                Some(progress) = news.recv() => tell(&self.connection, "task/progress", progress).await,
                 _ = alive.tick() => if let Some(metrics) = work.vital_signs() {
-                    tell(&self.client, "agent/metrics", self.sign_of_life(&metrics)).await;
+                    tell(&self.connection, "agent/metrics", self.sign_of_life(&metrics)).await;
                 },
             }
         }
@@ -101,8 +104,8 @@ impl<'a> Session<'a> {
     }
 
     fn deliver(&self, key: AttemptKey, delivery: Arc<Delivery>) {
-        let client = self.client.clone();
-        self.deliveries.push(Box::pin(async move { (key, delivery.deliver(&client).await) }));
+        let connection = self.connection.clone();
+        self.deliveries.push(Box::pin(async move { (key, delivery.deliver(&connection).await) }));
     }
 
     fn sign_of_life(&self, metrics: &Value) -> Value {
@@ -112,16 +115,16 @@ impl<'a> Session<'a> {
 
     async fn unregister(self) {
         let params = json!({"agent_id": self.config.id});
-        if let Err(error) = self.client.request("agent/unregister", params).await {
+        if let Err(error) = self.connection.request("agent/unregister", params).await {
             tracing::warn!(%error, "the coordinator was not told that this agent leaves");
         }
-        self.client.close().await;
+        self.connection.close().await;
     }
 }
 
 /// Says something that may get lost. A connection that is gone shows in its notifications.
-async fn tell(client: &Client, method: &str, params: Value) {
-    if let Err(error) = client.notify(method, params).await {
+async fn tell(connection: &Connection, method: &str, params: Value) {
+    if let Err(error) = connection.notify(method, params).await {
         tracing::debug!(method, %error, "not told");
     }
 }

@@ -120,14 +120,15 @@ impl<H: Handler> Work<H> {
                 resolved = inputs::resolve(&mut assignment.inputs, &link) => resolved,
                 () = cancel.cancelled() => Err("cancelled".to_owned()),
             };
-            let context = TaskContext { cancel, reporter };
-            let outcome = match resolved {
+            let context = TaskContext::new(cancel, reporter);
+            let mut outcome = match resolved {
                 Err(sentence) => Outcome::failed(sentence),
-                Ok(()) => AssertUnwindSafe(handler.run(assignment, context))
+                Ok(()) => AssertUnwindSafe(handler.run(assignment, context.clone()))
                     .catch_unwind()
                     .await
                     .unwrap_or_else(|panic| Outcome::failed(panic_sentence(&*panic))),
             };
+            outcome.model_metrics.splice(..0, context.take_model_metrics());
             (key, outcome)
         });
     }

@@ -26,8 +26,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let params = params(&args.params)?;
-    let (client, _notifications) = Client::connect(&args.server.get()).await?;
-    let result = client.request(&args.method, params).await?;
+    let client = Client::connect(&args.server.get()).await?;
+    let result = client.call(&args.method, params).await?;
     client.close().await;
     output::print(&mut std::io::stdout(), &result, args.output)?;
     Ok(Exit::Ok)

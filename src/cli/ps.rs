@@ -27,7 +27,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
-    let (client, _notifications) = Client::connect(&args.server.get()).await?;
+    let client = Client::connect(&args.server.get()).await?;
     let pipelines = newest_pipelines(&client, args.limit).await?;
     let agents = listing(&client, "agent/list", "agents", args.limit).await?;
     client.close().await;
@@ -60,7 +60,7 @@ struct Listing {
 }
 
 async fn listing(client: &Client, method: &str, field: &str, limit: u32) -> Result<Listing, ClientError> {
-    let answer = client.request(method, json!({"limit": limit})).await?;
+    let answer = client.call(method, json!({"limit": limit})).await?;
     let records = answer[field].as_array().cloned().unwrap_or_default();
     Ok(Listing { records, total: answer["total"].as_u64().unwrap_or(0) })
 }
@@ -72,7 +72,7 @@ async fn newest_pipelines(client: &Client, limit: u32) -> Result<Listing, Client
     let mut offset = total.saturating_sub(u64::from(limit));
     while offset < total {
         let params = json!({"limit": limit, "offset": offset});
-        let answer = client.request("pipeline/list", params).await?;
+        let answer = client.call("pipeline/list", params).await?;
         let page = answer["pipelines"].as_array().cloned().unwrap_or_default();
         if page.is_empty() {
             break;

@@ -113,7 +113,7 @@ pub(super) async fn list(
         if let Some(status) = status {
             params["status"] = json!(status);
         }
-        let page = page(client.request("task/list", params).await?)?;
+        let page = page(client.call("task/list", params).await?)?;
         let seen = tasks.len();
         tasks.extend(page);
         if tasks.len() == seen {

@@ -1,236 +1,226 @@
-//! The two tasks of a connection, and how it ends.
+//! One connection: requests matched to responses by id, notifications in the order they came.
+//!
+//! It does not reconnect: who does knows what must be said again first.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{Sink, SinkExt, StreamExt};
-use serde_json::json;
-use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
-use super::endpoint::{FrameSink, FrameStream};
-use super::envelope::{Envelope, Kind};
-use super::{ClientError, NOTIFICATIONS_UNREAD_MAX, Notification, Shared};
+use super::envelope::Envelope;
+use super::traffic::{self, Outgoing};
+use super::{CLOSE_TIMEOUT, ClientError, ClientOptions, Endpoint, Notification, OUTBOUND_FRAME_BYTES_MAX};
 
-/// How long a peer may take to accept a connection, or to answer a goodbye.
-pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Frames that may wait for the writer; a sender beyond that waits, which is the back-pressure.
+const OUTBOX_FRAMES: usize = 1024;
 
-/// The coordinator pings every 20 s (protocol §1); one that says nothing for three times as long is
-/// gone even if the network has not noticed.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Notifications that may wait to be read. Beyond that the connection is ended: waiting would keep
+/// responses from the same caller, and dropping could lose an assignment.
+pub(super) const NOTIFICATIONS_UNREAD_MAX: usize = 16 * 1024;
 
-/// Frames taken from the queue for one flush; it bounds how long the first of them waits.
-const FRAMES_PER_FLUSH: usize = 256;
-
-/// What a sender wants the writer to do.
+/// The notifications of one connection, in the order they came.
 #[derive(Debug)]
-pub(super) enum Outgoing {
-    /// Send this frame.
-    Text(Utf8Bytes),
-    /// Say goodbye; nothing is sent after it.
-    Close,
+pub(crate) struct Notifications(mpsc::Receiver<Notification>);
+
+impl Notifications {
+    /// The next notification; `None` once the connection has ended.
+    pub(crate) async fn next(&mut self) -> Option<Notification> {
+        self.0.recv().await
+    }
 }
 
-/// Starts reader and writer. The connection ends when either does.
-pub(super) fn spawn(
-    (sink, mut stream): (FrameSink, FrameStream),
-    shared: &Arc<Shared>,
-    outgoing: mpsc::Receiver<Outgoing>,
-    notify: mpsc::Sender<Notification>,
-    end: watch::Sender<bool>,
-) {
-    let mut writer = tokio::spawn(write(sink, outgoing));
-    // A weak handle: the last client dropped closes the outbox, which makes the writer say goodbye.
-    let shared = Arc::downgrade(shared);
-    tokio::spawn(async move {
-        let mut reader = Reader { notify, acknowledge: shared.clone() };
-        let goodbye = async {
-            let _ = (&mut writer).await;
-            tokio::time::sleep(CLOSE_TIMEOUT).await;
+/// A request in the form in which it is sent: however often that is, the coordinator sees the same bytes.
+#[derive(Debug)]
+pub(crate) struct Call {
+    id: Uuid,
+    method: String,
+    frame: Utf8Bytes,
+}
+
+impl Call {
+    /// Fails when the frame would be refused for its size.
+    pub(crate) fn new(id: Uuid, method: &str, params: Value) -> Result<Self, ClientError> {
+        let frame = encode(&Envelope::request(id.to_string(), method, params))?;
+        Ok(Self { id, method: method.to_owned(), frame })
+    }
+}
+
+type Waiting = BTreeMap<Uuid, oneshot::Sender<Result<Value, ClientError>>>;
+
+/// The requests under way, or the reason why there can be no more.
+#[derive(Debug)]
+enum Pending {
+    Open(Waiting),
+    Closed { reason: String },
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pending: Mutex<Pending>,
+    pub(super) outbox: mpsc::Sender<Outgoing>,
+    ended: watch::Receiver<bool>,
+    request_timeout: Duration,
+}
+
+/// A connection to a coordinator. Cheap to clone; the last clone that is dropped says goodbye.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    /// Connects to a coordinator.
+    pub(crate) async fn open(
+        endpoint: &Endpoint,
+        options: &ClientOptions,
+    ) -> Result<(Self, Notifications), ClientError> {
+        let frames = endpoint.dial(options).await?;
+        let (outbox, outgoing) = mpsc::channel(OUTBOX_FRAMES);
+        let (notify, notifications) = mpsc::channel(NOTIFICATIONS_UNREAD_MAX);
+        let (end, ended) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            pending: Mutex::new(Pending::Open(Waiting::new())),
+            outbox,
+            ended,
+            request_timeout: options.request_timeout,
+        });
+        traffic::spawn(frames, &shared, outgoing, notify, end);
+        Ok((Self { shared }, Notifications(notifications)))
+    }
+
+    /// Calls `method` and waits for its result.
+    pub(crate) async fn request(&self, method: &str, params: Value) -> Result<Value, ClientError> {
+        self.exchange(&Call::new(Uuid::new_v4(), method, params)?).await
+    }
+
+    /// Sends a call and waits for its result.
+    pub(crate) async fn exchange(&self, call: &Call) -> Result<Value, ClientError> {
+        let limit = self.shared.request_timeout;
+        match tokio::time::timeout(limit, async { self.ask(call).await?.receive().await }).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(ClientError::TimedOut { method: call.method.clone(), seconds: limit.as_secs_f64() }),
+        }
+    }
+
+    /// Sends a call. Calls take effect in the order in which this returns.
+    pub(super) async fn ask(&self, call: &Call) -> Result<Answer, ClientError> {
+        let answer = self.shared.wait_for(call.id)?;
+        self.shared.send(call.frame.clone()).await?;
+        Ok(answer)
+    }
+
+    /// Tells the coordinator something that it does not answer. Returns when it is queued.
+    pub(crate) async fn notify(&self, method: &str, params: Value) -> Result<(), ClientError> {
+        let id = Uuid::new_v4().to_string();
+        let frame = encode(&Envelope::notification(id, method, params))?;
+        self.shared.send(frame).await
+    }
+
+    /// Whether nothing can be sent any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.shared.outbox.is_closed()
+    }
+
+    /// Sends what is queued, says goodbye, and returns when the connection has ended.
+    pub(crate) async fn close(&self) {
+        // If the writer is gone, the connection has ended already.
+        if self.shared.outbox.send(Outgoing::Close).await.is_ok() {
+            let mut ended = self.shared.ended.clone();
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended.wait_for(|end| *end)).await;
+        }
+    }
+}
+
+impl Shared {
+    /// Notes that somebody waits for the response `id`.
+    fn wait_for(self: &Arc<Self>, id: Uuid) -> Result<Answer, ClientError> {
+        let (settle, settled) = oneshot::channel();
+        match &mut *self.pending.lock() {
+            Pending::Open(waiting) => {
+                waiting.insert(id, settle);
+            }
+            Pending::Closed { reason } => {
+                let reason = reason.clone();
+                return Err(ClientError::Closed { reason });
+            }
+        }
+        Ok(Answer { id, settled, shared: Arc::clone(self) })
+    }
+
+    async fn send(&self, frame: Utf8Bytes) -> Result<(), ClientError> {
+        match self.outbox.send(Outgoing::Text(frame)).await {
+            Ok(()) => Ok(()),
+            Err(_gone) => Err(self.closed()),
+        }
+    }
+
+    fn closed(&self) -> ClientError {
+        let reason = match &*self.pending.lock() {
+            Pending::Closed { reason } => reason.clone(),
+            Pending::Open(_) => "this side closed it".to_owned(),
         };
-        let reason = tokio::select! {
-            reason = reader.read(&mut stream) => reason,
-            // The reader normally sees the peer's goodbye; this bounds the wait for it.
-            () = goodbye => "this side closed it".to_owned(),
-        };
-        writer.abort();
-        if let Some(shared) = shared.upgrade() {
-            shared.end(reason);
-        }
-        // Whoever waits for the end sees it; nobody waiting is fine.
-        let _ = end.send(true);
-    });
-}
+        ClientError::Closed { reason }
+    }
 
-async fn write(mut sink: impl Sink<Message> + Unpin, mut outgoing: mpsc::Receiver<Outgoing>) {
-    let mut batch = Vec::with_capacity(FRAMES_PER_FLUSH);
-    loop {
-        let taken = outgoing.recv_many(&mut batch, FRAMES_PER_FLUSH).await;
-        let mut goodbye = taken == 0;
-        for frame in batch.drain(..) {
-            match frame {
-                Outgoing::Text(text) if !goodbye => {
-                    if sink.feed(Message::Text(text)).await.is_err() {
-                        return; // The reader meets the same error and names it.
-                    }
-                }
-                Outgoing::Text(_) => {}
-                Outgoing::Close => goodbye = true,
+    /// Hands a response to whoever waits for it; one that nobody waits for (any more) is dropped.
+    pub(super) fn settle(&self, id: Uuid, result: Result<Value, ClientError>) {
+        if let Pending::Open(waiting) = &mut *self.pending.lock()
+            && let Some(settle) = waiting.remove(&id)
+        {
+            let _ = settle.send(result);
+        }
+    }
+
+    /// Ends the connection for all who wait; the first reason stays.
+    pub(super) fn end(&self, reason: String) {
+        let mut pending = self.pending.lock();
+        if let Pending::Open(waiting) = &mut *pending {
+            let waiting = std::mem::take(waiting);
+            for settle in waiting.into_values() {
+                let _ = settle.send(Err(ClientError::Closed { reason: reason.clone() }));
             }
-        }
-        if goodbye {
-            let _ = sink.close().await;
-            return;
-        }
-        if sink.flush().await.is_err() {
-            return;
+            *pending = Pending::Closed { reason };
         }
     }
 }
 
-struct Reader {
-    notify: mpsc::Sender<Notification>,
-    acknowledge: std::sync::Weak<Shared>,
+/// A place in the queue for one response; forgotten when dropped.
+pub(super) struct Answer {
+    id: Uuid,
+    settled: oneshot::Receiver<Result<Value, ClientError>>,
+    shared: Arc<Shared>,
 }
 
-impl Reader {
-    /// Reads until the connection ends, and says why it did.
-    async fn read(&mut self, stream: &mut FrameStream) -> String {
-        loop {
-            let message = match tokio::time::timeout(SILENCE_MAX, stream.next()).await {
-                Ok(Some(Ok(message))) => message,
-                Ok(Some(Err(error))) => return error.to_string(),
-                Ok(None) => return "the coordinator closed it".to_owned(),
-                Err(_elapsed) => {
-                    return format!("nothing was heard for {} s", SILENCE_MAX.as_secs());
-                }
-            };
-            let ended = match message {
-                Message::Text(text) => self.take(&text),
-                Message::Close(Some(frame)) => {
-                    Some(format!("the coordinator closed it ({}: {})", frame.code, frame.reason))
-                }
-                Message::Close(None) => Some("the coordinator closed it".to_owned()),
-                // Pings are answered by tungstenite; binary frames are not part of the protocol.
-                Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => None,
-            };
-            if let Some(reason) = ended {
-                return reason;
-            }
-        }
-    }
-
-    /// Acts on one frame; a reason if the connection must end.
-    fn take(&mut self, text: &str) -> Option<String> {
-        let envelope: Envelope = match serde_json::from_str(text) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                tracing::warn!(%error, "a frame from the coordinator is not an envelope; ignored");
-                return None;
-            }
-        };
-        match envelope.kind {
-            Kind::Response => self.settle(envelope),
-            Kind::Request => self.acknowledge(envelope.id),
-            Kind::Notification => return self.hand_on(envelope),
-            Kind::Error => {
-                tracing::warn!(error = ?envelope.error, "the coordinator reports an error");
-            }
-        }
-        None
-    }
-
-    fn settle(&self, envelope: Envelope) {
-        let result = match envelope.error {
-            None => Ok(envelope.result),
-            Some(error) => Err(ClientError::Refused { code: error.code, message: error.message, data: error.data }),
-        };
-        match (Uuid::try_parse(&envelope.id), self.acknowledge.upgrade()) {
-            (Ok(id), Some(shared)) => shared.settle(id, result),
-            // The id "unknown" answers a frame that could not be read.
-            (Err(_), _) => tracing::warn!(?result, "the coordinator could not read a frame"),
-            (Ok(_), None) => {}
-        }
-    }
-
-    /// Answers a request of the coordinator. Nothing depends on it, so it never waits for room.
-    fn acknowledge(&self, id: String) {
-        let answer = Envelope::response(id, json!({"status": "acknowledged"}));
-        if let (Some(shared), Ok(text)) = (self.acknowledge.upgrade(), serde_json::to_string(&answer)) {
-            let _ = shared.outbox.try_send(Outgoing::Text(text.into()));
-        }
-    }
-
-    fn hand_on(&self, envelope: Envelope) -> Option<String> {
-        let notification = Notification { method: envelope.method, params: envelope.params };
-        match self.notify.try_send(notification) {
-            Ok(()) => None,
-            // Nobody wants notifications: that is a choice, not a fault.
-            Err(mpsc::error::TrySendError::Closed(_)) => None,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                Some(format!("{NOTIFICATIONS_UNREAD_MAX} notifications were left unread by this side"))
-            }
+impl Answer {
+    pub(super) async fn receive(mut self) -> Result<Value, ClientError> {
+        match (&mut self.settled).await {
+            Ok(result) => result,
+            Err(_dropped) => Err(self.shared.closed()),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use tokio_tungstenite::tungstenite::Error as WsError;
-
-    use super::*;
-
-    /// Notes what it is asked to do.
-    #[derive(Default)]
-    struct Notes(Vec<&'static str>);
-
-    impl Sink<Message> for &mut Notes {
-        type Error = WsError;
-
-        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), WsError>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn start_send(mut self: Pin<&mut Self>, _: Message) -> Result<(), WsError> {
-            self.0.push("send");
-            Ok(())
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), WsError>> {
-            self.0.push("flush");
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), WsError>> {
-            self.0.push("close");
-            Poll::Ready(Ok(()))
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Pending::Open(waiting) = &mut *self.shared.pending.lock() {
+            waiting.remove(&self.id);
         }
     }
+}
 
-    #[tokio::test]
-    async fn what_is_queued_leaves_with_one_flush() {
-        let (outbox, outgoing) = mpsc::channel(8);
-        for _ in 0..3 {
-            outbox.send(Outgoing::Text("{}".into())).await.expect("room");
-        }
-        drop(outbox);
-        let mut notes = Notes::default();
-        write(&mut notes, outgoing).await;
-        assert_eq!(notes.0, ["send", "send", "send", "flush", "close"]);
+/// The text of a frame, unless it is one that the coordinator would refuse.
+fn encode(envelope: &Envelope) -> Result<Utf8Bytes, ClientError> {
+    let method = || envelope.method.clone();
+    let text = serde_json::to_string(envelope)
+        .map_err(|error| ClientError::Malformed { method: method(), cause: error.to_string() })?;
+    if text.len() > OUTBOUND_FRAME_BYTES_MAX {
+        let (bytes, limit) = (text.len(), OUTBOUND_FRAME_BYTES_MAX);
+        return Err(ClientError::TooLarge { method: method(), bytes, limit });
     }
-
-    #[tokio::test]
-    async fn nothing_is_sent_after_the_goodbye() {
-        let (outbox, outgoing) = mpsc::channel(8);
-        for frame in [Outgoing::Close, Outgoing::Text("{}".into())] {
-            outbox.send(frame).await.expect("room");
-        }
-        let mut notes = Notes::default();
-        write(&mut notes, outgoing).await;
-        assert_eq!(notes.0, ["close"]);
-    }
+    Ok(text.into())
 }

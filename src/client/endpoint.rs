@@ -14,8 +14,7 @@ use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use super::connection::CLOSE_TIMEOUT;
-use super::{ClientError, ClientOptions, INBOUND_FRAME_BYTES_MAX};
+use super::{CLOSE_TIMEOUT, ClientError, ClientOptions, INBOUND_FRAME_BYTES_MAX};
 
 /// Where frames to the coordinator go.
 pub(crate) type FrameSink = Pin<Box<dyn Sink<Message, Error = WsError> + Send>>;

@@ -108,26 +108,62 @@ impl ClientError {
             Self::BadAddress { .. } | Self::BadSetting { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
         }
     }
+
+    /// Whether the same call is to be sent again at once or after a pause. Not after a time-out: that was the caller's
+    /// patience.
+    pub(crate) fn deserves_repetition(&self) -> bool {
+        self.is_transient() && matches!(self, Self::Closed { .. } | Self::Refused { .. })
+    }
+
+    pub(crate) fn closed_here() -> Self {
+        Self::Closed { reason: "this side closed it".to_owned() }
+    }
 }
 
-/// The error codes of protocol §2 that a client acts on.
+/// The error codes of protocol §2.
 pub mod code {
+    /// The frame is not a request.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// There is no such method.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
     /// The parameters are not what the method takes.
     pub const INVALID_PARAMS: i64 = -32602;
     /// The coordinator failed inside.
     pub const INTERNAL: i64 = -32603;
     /// No such pipeline.
     pub const PIPELINE_NOT_FOUND: i64 = -40001;
+    /// The pipeline runs already.
+    pub const PIPELINE_RUNNING: i64 = -40002;
+    /// The pipeline does not run.
+    pub const PIPELINE_NOT_RUNNING: i64 = -40003;
+    /// The pipeline is not paused.
+    pub const PIPELINE_NOT_PAUSED: i64 = -40004;
+    /// The pipeline runs or is paused, and cannot be deleted.
+    pub const PIPELINE_ALIVE: i64 = -40005;
+    /// The pipeline has ended.
+    pub const PIPELINE_ENDED: i64 = -40006;
     /// No such task.
     pub const TASK_NOT_FOUND: i64 = -40011;
+    /// The task is assigned already.
+    pub const TASK_ASSIGNED: i64 = -40012;
+    /// The task has ended.
+    pub const TASK_ENDED: i64 = -40013;
     /// No such agent, or it is not registered on this connection.
     pub const AGENT_NOT_FOUND: i64 = -40021;
+    /// The agent is busy or away, or lacks a capability.
+    pub const AGENT_NOT_AVAILABLE: i64 = -40022;
     /// No such model.
     pub const MODEL_NOT_FOUND: i64 = -40031;
+    /// The model lacks the figures that the question is about.
+    pub const MODEL_STATE: i64 = -40032;
     /// The caller is not known.
     pub const UNAUTHENTICATED: i64 = -40041;
     /// The caller may not do this.
     pub const FORBIDDEN: i64 = -40042;
-    /// The inbox is full; try again.
+    /// The inbox or another limit is full; try again.
     pub const OVERLOADED: i64 = -40051;
+    /// The attempt is not the one that counts.
+    pub const STALE_ATTEMPT: i64 = -40061;
+    /// The id was used before with other parameters.
+    pub const REQUEST_REUSED: i64 = -40071;
 }

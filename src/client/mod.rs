@@ -1,34 +1,40 @@
-//! The async WebSocket client: one connection, requests matched to responses by id.
+//! The client: calls a coordinator and listens to it, and outlives both connections and coordinators.
 //!
-//! A connection is two tasks. The writer takes whatever is queued and flushes once, so that many
-//! small messages cost one write; the reader settles requests and hands on notifications. Neither
-//! ever waits for the other, so a caller that is slow to read cannot stop its own answers.
-//!
-//! This client does not reconnect: who does (the agent) knows what must be said again first.
+//! A [`Client`] is a handle; a `keeper` task holds the present `connection` and makes the next one. A call that was not
+//! answered is sent again over the next connection under the same id, which the coordinator answers as it did before
+//! (law 11), so whoever calls never sees a restart.
 
 mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod endpoint;
 mod envelope;
 mod error;
+mod keeper;
+mod options;
+mod subscription;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use serde_json::Value;
-use tokio::sync::{mpsc, oneshot, watch};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use connection::Outgoing;
+use crate::backoff::Backoff;
+pub(crate) use connection::{Call, Connection, Notifications};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::{Dial, FrameSink, FrameStream};
-use envelope::Envelope;
 pub use error::{ClientError, code};
+use keeper::{Command, Keeper, Link, Reader};
+pub use options::ClientOptions;
+pub(crate) use options::REQUEST_TIMEOUT;
+pub use subscription::{Subscription, Update};
 
 /// The largest frame a coordinator accepts, in bytes, unless its operator raised the limit (protocol §1).
 pub(crate) const OUTBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
@@ -36,253 +42,165 @@ pub(crate) const OUTBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// The largest frame a coordinator sends, in bytes, to a peer that did not ask for more (protocol §1).
 pub(crate) const INBOUND_FRAME_BYTES_MAX: usize = 1024 * 1024;
 
-/// How long a request waits for its response unless `MCP_CLIENT_TIMEOUT` says otherwise.
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a peer may take to accept a connection, or to answer a goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Frames that may wait for the writer; a sender beyond that waits, which is the back-pressure.
-const OUTBOX_FRAMES: usize = 1024;
-
-/// Notifications that may wait to be read. Beyond that the connection is ended: waiting would keep
-/// responses from the same caller, and dropping could lose an assignment.
-const NOTIFICATIONS_UNREAD_MAX: usize = 16 * 1024;
-
-/// How a client connects.
-#[derive(Debug, Clone)]
-pub struct ClientOptions {
-    /// How long a request waits for its response.
-    pub request_timeout: Duration,
-    /// The largest frame to read, in bytes. More than [`INBOUND_FRAME_BYTES_MAX`] helps only a peer
-    /// that says so at registration.
-    pub inbound_frame_bytes_max: usize,
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self { request_timeout: REQUEST_TIMEOUT, inbound_frame_bytes_max: INBOUND_FRAME_BYTES_MAX }
-    }
-}
-
-impl ClientOptions {
-    /// The options that the environment asks for: `MCP_CLIENT_TIMEOUT` in seconds (protocol §6).
-    ///
-    /// # Errors
-    /// When the variable is not a number of seconds.
-    pub fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Self, ClientError> {
-        const NAME: &str = "MCP_CLIENT_TIMEOUT";
-        let Some(value) = env(NAME) else { return Ok(Self::default()) };
-        let seconds = value.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
-        match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-            Some(request_timeout) => Ok(Self { request_timeout, ..Self::default() }),
-            None => Err(ClientError::BadSetting { name: NAME, value, expected: "a number of seconds above 0" }),
-        }
-    }
-}
+/// Calls of one client under way at a time; more callers wait. Enough to fill every commit of the coordinator, and well
+/// below what it allows a connection.
+const CALLS_IN_FLIGHT_MAX: usize = 1024;
+const _: () = assert!((CALLS_IN_FLIGHT_MAX as u64) < crate::server::limits::IN_FLIGHT_MAX);
 
 /// What the coordinator tells without being asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notification {
-    /// For example `task/assigned`.
+    /// For example `pipeline/completed`.
     pub method: String,
     /// The method's parameters.
     pub params: Value,
 }
 
-/// The notifications of one connection, in the order they came.
-#[derive(Debug)]
-pub struct Notifications(mpsc::Receiver<Notification>);
-
-impl Notifications {
-    /// The next notification; `None` once the connection has ended.
-    pub async fn next(&mut self) -> Option<Notification> {
-        self.0.recv().await
-    }
-}
-
-type Waiting = BTreeMap<Uuid, oneshot::Sender<Result<Value, ClientError>>>;
-
-/// The requests under way, or the reason why there can be no more.
-#[derive(Debug)]
-enum Pending {
-    Open(Waiting),
-    Closed { reason: String },
-}
-
-#[derive(Debug)]
-struct Shared {
-    pending: Mutex<Pending>,
-    outbox: mpsc::Sender<Outgoing>,
-    ended: watch::Receiver<bool>,
-    request_timeout: Duration,
-}
-
-/// A connection to a coordinator. Cheap to clone; all clones share the connection.
+/// A coordinator's client, which stays connected by itself. Cheap to clone; all clones share one connection, which ends
+/// with the last of them and of their subscriptions.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), everlog::ClientError> {
+/// let client = everlog::Client::connect("ws://localhost:8700").await?;
+/// let pipelines = client.call("pipeline/list", serde_json::json!({"limit": 5})).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
+#[derive(Debug)]
+struct Shared {
+    link: watch::Receiver<Link>,
+    keeper: mpsc::UnboundedSender<Command>,
+    turns: Semaphore,
+    max_retries: u32,
+}
+
 impl Client {
-    /// Connects to a coordinator, for example at `ws://localhost:8700`, with the options of the environment.
+    /// Connects to a coordinator, for example at `ws://localhost:8700`, with the options of the environment
+    /// ([`ClientOptions::from_env`]).
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`] if there is no coordinator, or the address cannot be one.
-    pub async fn connect(endpoint: impl Into<Endpoint>) -> Result<(Self, Notifications), ClientError> {
-        Self::connect_with(endpoint, &ClientOptions::from_env(|name| std::env::var(name).ok())?).await
+    /// As [`Client::connect_with`], and [`ClientError::BadSetting`] for the environment.
+    pub async fn connect(endpoint: impl Into<Endpoint>) -> Result<Self, ClientError> {
+        Self::connect_with(endpoint, ClientOptions::from_env(|name| std::env::var(name).ok())?).await
     }
 
-    /// Connects to a coordinator as `options` say.
+    /// Connects to a coordinator as `options` say. This first time is tried once, so that a mistake shows at once; from
+    /// then on the client reconnects for as long as it lives.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`] if there is no coordinator, or the address cannot be one.
-    pub async fn connect_with(
-        endpoint: impl Into<Endpoint>,
-        options: &ClientOptions,
-    ) -> Result<(Self, Notifications), ClientError> {
-        let frames = endpoint.into().dial(options).await?;
-        let (outbox, outgoing) = mpsc::channel(OUTBOX_FRAMES);
-        let (notify, notifications) = mpsc::channel(NOTIFICATIONS_UNREAD_MAX);
-        let (end, ended) = watch::channel(false);
-        let shared = Arc::new(Shared {
-            pending: Mutex::new(Pending::Open(Waiting::new())),
-            outbox,
-            ended,
-            request_timeout: options.request_timeout,
-        });
-        connection::spawn(frames, &shared, outgoing, notify, end);
-        Ok((Self { shared }, Notifications(notifications)))
+    /// [`ClientError::Unreachable`] if there is no coordinator, [`ClientError::BadAddress`] if the address cannot be one,
+    /// [`ClientError::TurnedAway`] if the coordinator does not want this client.
+    pub async fn connect_with(endpoint: impl Into<Endpoint>, options: ClientOptions) -> Result<Self, ClientError> {
+        let endpoint = endpoint.into();
+        let (connection, notifications) = Connection::open(&endpoint, &options).await?;
+        let max_retries = options.max_retries;
+        let (link, linked) = watch::channel(Link::Up(connection.clone()));
+        let (keeper, commands) = mpsc::unbounded_channel();
+        tokio::spawn(Keeper::new(endpoint, options, link, commands).run(connection, notifications));
+        let turns = Semaphore::new(CALLS_IN_FLIGHT_MAX);
+        Ok(Self { shared: Arc::new(Shared { link: linked, keeper, turns, max_retries }) })
     }
 
-    /// Calls `method` and waits for its result.
+    /// Calls `method` and waits for its result, over as many connections as [`ClientOptions::max_retries`] allows. What
+    /// the call changes happens once, however often it has to be sent.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] with the coordinator's reason; otherwise the connection's trouble.
-    pub async fn request(&self, method: &str, params: Value) -> Result<Value, ClientError> {
-        self.request_as(Uuid::new_v4(), method, params).await
+    /// [`ClientError::Refused`] with the coordinator's reason; [`ClientError::Unreachable`] or [`ClientError::TimedOut`]
+    /// when there is no answer, and whether the call took effect is then not known; [`ClientError::TooLarge`] if it
+    /// cannot be sent; [`ClientError::Closed`] once this client is closed.
+    pub async fn call(&self, method: &str, params: Value) -> Result<Value, ClientError> {
+        self.call_as(Uuid::new_v4(), method, params).await
     }
 
-    /// Calls `method` under a given id, so that a repetition of an unanswered call takes effect once.
+    /// Calls `method` under a given id. A coordinator answers a repeated call, same id and same parameters, as it did the
+    /// first time and does nothing more; it remembers ids for 10 minutes.
     ///
     /// # Errors
-    /// As [`Client::request`].
-    pub async fn request_as(&self, id: Uuid, method: &str, params: Value) -> Result<Value, ClientError> {
-        let frame = encode(&Envelope::request(id.to_string(), method, params))?;
-        let limit = self.shared.request_timeout;
-        let answer = self.shared.wait_for(id)?;
-        let exchange = async {
-            self.shared.send(frame).await?;
-            answer.receive().await
-        };
-        match tokio::time::timeout(limit, exchange).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(ClientError::TimedOut { method: method.to_owned(), seconds: limit.as_secs_f64() }),
+    /// As [`Client::call`].
+    pub async fn call_as(&self, id: Uuid, method: &str, params: Value) -> Result<Value, ClientError> {
+        let call = Call::new(id, method, params)?;
+        // Nobody closes the semaphore; without a turn the coordinator itself would say no.
+        let _turn = self.shared.turns.acquire().await;
+        let mut backoff = Backoff::default();
+        let mut retries = 0;
+        loop {
+            let error = match self.connection().await?.exchange(&call).await {
+                Err(error) if error.deserves_repetition() => error,
+                settled => return settled,
+            };
+            if retries == self.shared.max_retries {
+                return Err(error);
+            }
+            retries += 1;
+            if !matches!(error, ClientError::Closed { .. }) {
+                tokio::time::sleep(backoff.next()).await;
+            }
         }
     }
 
-    /// Tells the coordinator something that it does not answer. Returns when it is queued.
+    /// Listens to some topics: `pipeline/*`, `task/*`, `pipeline:<id>`, `server/heartbeat`, … or `*`. Returns when the
+    /// coordinator knows; from then on nothing is missed unannounced, over reconnections too (see [`Update`]).
     ///
     /// # Errors
-    /// [`ClientError::Closed`] or [`ClientError::TooLarge`].
-    pub async fn notify(&self, method: &str, params: Value) -> Result<(), ClientError> {
-        let id = Uuid::new_v4().to_string();
-        let frame = encode(&Envelope::notification(id, method, params))?;
-        self.shared.send(frame).await
+    /// [`ClientError::Refused`] if a topic is none, or the connection has too many (1,024); otherwise as [`Client::call`].
+    pub async fn subscribe<T: AsRef<str>>(
+        &self,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Result<Subscription, ClientError> {
+        let topics: Vec<String> = topics.into_iter().map(|topic| topic.as_ref().to_owned()).collect();
+        let params = json!({"topics": topics});
+        let (updates, reader) = broadcast::channel(subscription::UPDATES_UNREAD_MAX);
+        let (added, id) = oneshot::channel();
+        self.tell_keeper(Command::Add(Reader { topics, updates }, added));
+        let Ok(id) = id.await else { return Err(ClientError::closed_here()) };
+        // From here on, dropping it narrows what the keeper holds, also when the call fails.
+        let subscription = Subscription::new(id, reader, self.clone());
+        self.call("subscribe", params).await?;
+        Ok(subscription)
     }
 
-    /// Sends what is queued, says goodbye, and returns when the connection has ended.
+    /// Sends what is queued, says goodbye, and returns when the connection has ended. Calls under way and later ones fail
+    /// with [`ClientError::Closed`], subscriptions end.
     pub async fn close(&self) {
-        // If the writer is gone, the connection has ended already.
-        if self.shared.outbox.send(Outgoing::Close).await.is_ok() {
-            let mut ended = self.shared.ended.clone();
-            let _ = tokio::time::timeout(connection::CLOSE_TIMEOUT, ended.wait_for(|end| *end)).await;
-        }
+        self.tell_keeper(Command::Close);
+        // An error means that the keeper is gone, which is as good.
+        let _ = self.shared.link.clone().wait_for(|link| matches!(link, Link::Closed)).await;
     }
-}
 
-impl Shared {
-    /// Notes that somebody waits for the response `id`.
-    fn wait_for(self: &Arc<Self>, id: Uuid) -> Result<Answer, ClientError> {
-        let (settle, settled) = oneshot::channel();
-        match &mut *self.pending.lock() {
-            Pending::Open(waiting) => {
-                waiting.insert(id, settle);
+    fn tell_keeper(&self, command: Command) {
+        // A keeper that is gone has nothing left to keep.
+        let _ = self.shared.keeper.send(command);
+    }
+
+    /// The present connection, or the next one if it comes soon enough.
+    async fn connection(&self) -> Result<Connection, ClientError> {
+        let mut link = self.shared.link.clone();
+        let mut failures_before = None;
+        loop {
+            match &*link.borrow_and_update() {
+                Link::Up(connection) if !connection.has_ended() => return Ok(connection.clone()),
+                // The keeper is about to notice.
+                Link::Up(_) => {}
+                Link::Down { failures, cause } => {
+                    let failed = *failures - *failures_before.get_or_insert(*failures);
+                    let is_final = failed > 0 && !cause.is_transient();
+                    if is_final || failed >= u64::from(self.shared.max_retries) {
+                        return Err(cause.clone());
+                    }
+                }
+                Link::Closed => return Err(ClientError::closed_here()),
             }
-            Pending::Closed { reason } => {
-                let reason = reason.clone();
-                return Err(ClientError::Closed { reason });
+            if link.changed().await.is_err() {
+                return Err(ClientError::closed_here());
             }
         }
-        Ok(Answer { id, settled, shared: Arc::clone(self) })
     }
-
-    async fn send(&self, frame: String) -> Result<(), ClientError> {
-        match self.outbox.send(Outgoing::Text(frame.into())).await {
-            Ok(()) => Ok(()),
-            Err(_gone) => Err(self.closed()),
-        }
-    }
-
-    fn closed(&self) -> ClientError {
-        let reason = match &*self.pending.lock() {
-            Pending::Closed { reason } => reason.clone(),
-            Pending::Open(_) => "this side closed it".to_owned(),
-        };
-        ClientError::Closed { reason }
-    }
-
-    /// Hands a response to whoever waits for it; one that nobody waits for (any more) is dropped.
-    fn settle(&self, id: Uuid, result: Result<Value, ClientError>) {
-        if let Pending::Open(waiting) = &mut *self.pending.lock()
-            && let Some(settle) = waiting.remove(&id)
-        {
-            let _ = settle.send(result);
-        }
-    }
-
-    /// Ends the connection for all who wait; the first reason stays.
-    fn end(&self, reason: String) {
-        let mut pending = self.pending.lock();
-        if let Pending::Open(waiting) = &mut *pending {
-            let waiting = std::mem::take(waiting);
-            for settle in waiting.into_values() {
-                let _ = settle.send(Err(ClientError::Closed { reason: reason.clone() }));
-            }
-            *pending = Pending::Closed { reason };
-        }
-    }
-}
-
-/// A place in the queue for one response; forgotten when dropped.
-struct Answer {
-    id: Uuid,
-    settled: oneshot::Receiver<Result<Value, ClientError>>,
-    shared: Arc<Shared>,
-}
-
-impl Answer {
-    async fn receive(mut self) -> Result<Value, ClientError> {
-        match (&mut self.settled).await {
-            Ok(result) => result,
-            Err(_dropped) => Err(self.shared.closed()),
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if let Pending::Open(waiting) = &mut *self.shared.pending.lock() {
-            waiting.remove(&self.id);
-        }
-    }
-}
-
-/// The text of a frame, unless it is one that the coordinator would refuse.
-fn encode(envelope: &Envelope) -> Result<String, ClientError> {
-    let method = || envelope.method.clone();
-    let text = serde_json::to_string(envelope)
-        .map_err(|error| ClientError::Malformed { method: method(), cause: error.to_string() })?;
-    if text.len() > OUTBOUND_FRAME_BYTES_MAX {
-        let (bytes, limit) = (text.len(), OUTBOUND_FRAME_BYTES_MAX);
-        return Err(ClientError::TooLarge { method: method(), bytes, limit });
-    }
-    Ok(text)
 }

@@ -179,6 +179,15 @@ impl Peer {
         }
     }
 
+    /// The methods of all that still comes before the goodbye.
+    pub(crate) async fn skip_to_goodbye(&mut self) -> Vec<String> {
+        let mut methods = Vec::new();
+        while let Some(frame) = self.receive().await {
+            methods.push(frame["method"].as_str().unwrap_or_default().to_owned());
+        }
+        methods
+    }
+
     pub(crate) async fn send(&mut self, frame: Value) {
         self.0.send(Message::text(frame.to_string())).await.expect("sent");
     }

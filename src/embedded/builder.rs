@@ -3,7 +3,8 @@
 use super::{Coordinator, Setup, StartError};
 use crate::coordinator::Place;
 use crate::server::DoorConfig;
-use everlog_replay::spec::Strategy;
+use crate::api::Strategy;
+use everlog_replay::spec;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ const PERCENT_HUNDREDTHS: f64 = 100.0;
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use everlog::{Coordinator, Strategy};
+/// use everlog::Coordinator;
+/// use everlog::api::Strategy;
 ///
 /// let coordinator = Coordinator::builder()
 ///     .data("runs/.everlog")
@@ -32,6 +34,7 @@ const PERCENT_HUNDREDTHS: f64 = 100.0;
 #[must_use = "nothing happens before `open`"]
 pub struct CoordinatorBuilder {
     setup: Setup,
+    strategy: Option<Strategy>,
 }
 
 impl CoordinatorBuilder {
@@ -51,7 +54,7 @@ impl CoordinatorBuilder {
 
     /// How pipelines that name no strategy are scheduled. Default: adaptive.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.setup.settings.strategy = strategy;
+        self.strategy = Some(strategy);
         self
     }
 
@@ -109,7 +112,11 @@ impl CoordinatorBuilder {
     ///
     /// # Errors
     /// See [`StartError`]; nothing runs then.
-    pub async fn open(self) -> Result<Coordinator, StartError> {
+    pub async fn open(mut self) -> Result<Coordinator, StartError> {
+        if let Some(wanted) = self.strategy {
+            let known = spec::Strategy::ALL.into_iter().find(|known| known.as_str() == wanted.as_str());
+            self.setup.settings.strategy = known.ok_or(StartError::UnknownStrategy(wanted))?;
+        }
         Coordinator::start(self.setup).await
     }
 }

@@ -1,5 +1,6 @@
 //! Why a coordinator does not start, or ends.
 
+use crate::api::Strategy;
 use crate::failure::Failure;
 use crate::server::DoorError;
 
@@ -13,6 +14,9 @@ pub enum StartError {
     /// Nobody could come in.
     #[error(transparent)]
     Door(#[from] DoorError),
+    /// Tasks can not be scheduled this way.
+    #[error("there is no strategy '{0}'; use one of the named ones")]
+    UnknownStrategy(Strategy),
     /// The operating system gave no thread.
     #[error("cannot start a thread: {0}; raise the limit of processes of this user (ulimit -u)")]
     Thread(std::io::Error),

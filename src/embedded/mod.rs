@@ -59,7 +59,7 @@ impl Default for Setup {
 ///
 /// let coordinator = Coordinator::in_memory().await?;
 /// let client = coordinator.client().await?;
-/// client.request("memory/set", serde_json::json!({"key": "greeting", "value": "hello"})).await?;
+/// client.call("memory/set", serde_json::json!({"key": "greeting", "value": "hello"})).await?;
 /// coordinator.close().await?;
 /// # Ok(())
 /// # }
@@ -133,7 +133,7 @@ impl Coordinator {
     /// # Errors
     /// [`ClientError::Unreachable`] when the coordinator has ended.
     pub async fn client(&self) -> Result<Client, ClientError> {
-        Client::connect(self.endpoint()).await.map(|(client, _)| client)
+        Client::connect(self.endpoint()).await
     }
 
     /// Where it listens, if it does.

@@ -15,7 +15,7 @@ impl Handler for Echo {
 }
 
 async fn call(client: &Client, method: &str, params: Value) -> Value {
-    client.request(method, params).await.unwrap()
+    client.call(method, params).await.unwrap()
 }
 
 /// What a task comes to once it has ended.
@@ -78,8 +78,8 @@ async fn what_was_acknowledged_is_there_after_a_close_and_a_new_open() {
     let client = coordinator.client().await.unwrap();
     call(&client, "memory/set", json!({"key": "k", "value": {"deep": [1, null]}})).await;
     coordinator.close().await.unwrap();
-    let gone = client.request("memory/get", json!({"key": "k"})).await.unwrap_err();
-    assert!(gone.to_string().contains("the coordinator ends"), "{gone}");
+    let gone = client.call("memory/get", json!({"key": "k"})).await.unwrap_err();
+    assert!(gone.to_string().contains("it has ended"), "{gone}");
 
     // The old client and its endpoint are still held: the directory is free all the same.
     let coordinator = open(dir.path()).await;

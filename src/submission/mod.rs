@@ -143,7 +143,7 @@ pub(crate) fn is_whole(info: &Value) -> bool {
 /// # Errors
 /// The first refusal or trouble on the way. What had been created is deleted again, if the coordinator can still be reached.
 pub(crate) async fn submit(client: &Client, submission: &Submission) -> Result<String, ClientError> {
-    let send = async |call: Call| client.request(call.method, call.params).await;
+    let send = async |call: Call| client.call(call.method, call.params).await;
     let parts = submission.parts();
     let created = send(submission.create(&parts[0])?).await?;
     let id = created["pipeline_id"].as_str().unwrap_or_default();

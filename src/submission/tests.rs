@@ -28,7 +28,7 @@ async fn connected() -> (Client, Peer) {
     let coordinator = Coordinator::start().await;
     let url = coordinator.url();
     let (client, peer) = tokio::join!(Client::connect(&url), coordinator.accept());
-    (client.expect("connected").0, peer)
+    (client.expect("connected"), peer)
 }
 
 /// The next request, with the names of its tasks.

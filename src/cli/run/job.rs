@@ -10,9 +10,9 @@ use super::{Args, Ended, summary, watch};
 use crate::cli::exit::Trouble;
 use crate::cli::tasks;
 use crate::cli::terminal;
-use crate::client::{Client, ClientError, Notifications, code};
 use crate::pipeline_file::PipelineFile;
 use crate::submission::{self, Submission};
+use crate::client::{Client, ClientError, code};
 
 /// Pipelines asked for at once: well under a frame (protocol §1).
 const PAGE: usize = 100;
@@ -59,30 +59,24 @@ impl Job {
     }
 
     /// Starts everything and watches it to its end.
-    pub(super) async fn run(
-        self,
-        client: &Client,
-        notifications: &mut Notifications,
-        args: &Args,
-        out: &mut impl Write,
-    ) -> Result<Ended, Trouble> {
+    pub(super) async fn run(self, client: &Client, args: &Args, out: &mut impl Write) -> Result<Ended, Trouble> {
         let pipelines = match self.work {
             Work::New(submission) => vec![start(client, &submission).await?],
             Work::Unfinished(pipelines) => {
                 for pipeline in &pipelines {
                     if let Some(method) = pipeline.wants {
-                        client.request(method, json!({"pipeline_id": pipeline.id})).await?;
+                        client.call(method, json!({"pipeline_id": pipeline.id})).await?;
                     }
                 }
                 pipelines
             }
         };
         let topics: Vec<String> = pipelines.iter().map(|pipeline| format!("pipeline:{}", pipeline.id)).collect();
-        client.request("subscribe", json!({"topics": topics})).await?;
+        let mut subscription = client.subscribe(topics).await?;
         let mut ended = Ended::AllWell;
         for pipeline in &pipelines {
             let mut view = View::new(&pipeline.name);
-            let info = watch::until_ended(client, notifications, &pipeline.id, &mut view).await?;
+            let info = watch::until_ended(client, &mut subscription, &pipeline.id, &mut view).await?;
             view.finish();
             if !summary::print(out, client, &info, &args.data, args.output).await? {
                 ended = Ended::SomeFailed;
@@ -94,7 +88,7 @@ impl Job {
 
 async fn start(client: &Client, submission: &Submission) -> Result<Pipeline, Trouble> {
     let id = submission::submit(client, submission).await.map_err(faulty_file)?;
-    client.request("pipeline/start", json!({"pipeline_id": id})).await?;
+    client.call("pipeline/start", json!({"pipeline_id": id})).await?;
     let (name, tasks) = (submission.name(), submission.tasks().len());
     eprintln!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(name));
     Ok(Pipeline { id, name: name.to_owned(), wants: None })
@@ -117,7 +111,7 @@ async fn unfinished(client: &Client) -> Result<Vec<Pipeline>, ClientError> {
         let mut offset = 0;
         loop {
             let params = json!({"status": status, "limit": PAGE, "offset": offset});
-            let answer = client.request("pipeline/list", params).await?;
+            let answer = client.call("pipeline/list", params).await?;
             let page = answer["pipelines"].as_array().cloned().unwrap_or_default();
             if page.is_empty() {
                 break;

@@ -103,7 +103,7 @@ async fn work(
     interrupted: &CancelToken,
     out: &mut impl Write,
 ) -> Result<Ended, Trouble> {
-    let (client, mut notifications) = Client::connect(url).await?;
+    let client = Client::connect(url).await?;
     let Some(mut job) = Job::find(&client, file).await? else {
         eprintln!("nothing to resume in {}: every pipeline has ended", args.data.display());
         return Ok(Ended::AllWell);
@@ -113,7 +113,7 @@ async fn work(
     let agent = Agent::new(agent, CommandHandler).run(leave.clone());
     tokio::pin!(agent);
     let ended = tokio::select! {
-        ended = job.run(&client, &mut notifications, args, out) => ended,
+        ended = job.run(&client, args, out) => ended,
         rejected = &mut agent => return Err(agent_ended(rejected)),
         () = interrupted.cancelled() => Ok(Ended::Interrupted),
     };

@@ -49,7 +49,7 @@ pub(super) async fn print(
 
 /// The latest report of each model that was made since the pipeline began.
 async fn models(client: &Client, info: &Value) -> Result<Vec<Value>, ClientError> {
-    let answer = client.request("model/metrics", json!({})).await?;
+    let answer = client.call("model/metrics", json!({})).await?;
     let since = moment(&info["created_at"]);
     let reports = answer["metrics"].as_array().cloned().unwrap_or_default();
     let mut latest: Vec<Value> = Vec::new();

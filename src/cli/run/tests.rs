@@ -113,7 +113,7 @@ impl Pipeline {
                 json!({"status": "recorded"})
             }
             "model/metrics" => json!({"metrics": self.models, "models": []}),
-            "subscribe" | "agent/register" | "agent/unregister" => json!({}),
+            "subscribe" | "unsubscribe" | "agent/register" | "agent/unregister" => json!({}),
             other => panic!("{other} is not part of a run"),
         }
     }

@@ -11,7 +11,7 @@ use super::stall::{self, Stall};
 use super::view::View;
 use crate::cli::output::cell;
 use crate::cli::tasks::{self, Counts, TaskRow};
-use crate::client::{Client, ClientError, Notifications};
+use crate::client::{Client, ClientError, Subscription, Update};
 
 /// How often the state is asked for: what a person still sees as "at once".
 pub(super) const POLL: Duration = Duration::from_millis(200);
@@ -41,7 +41,7 @@ impl Snapshot {
 /// Shows the pipeline's progress in `view` until it has ended; its last record.
 pub(super) async fn until_ended(
     client: &Client,
-    notifications: &mut Notifications,
+    subscription: &mut Subscription,
     pipeline_id: &str,
     view: &mut View,
 ) -> Result<Value, ClientError> {
@@ -51,10 +51,10 @@ pub(super) async fn until_ended(
     loop {
         tokio::select! {
             _ = poll.tick() => {}
-            () = told_of_end(notifications, pipeline_id) => {}
+            () = told_of_end(subscription, pipeline_id) => {}
         }
         let params = json!({"pipeline_id": pipeline_id});
-        let info = client.request("pipeline/status", params).await?;
+        let info = client.call("pipeline/status", params).await?;
         let snapshot = look(client, pipeline_id, &info).await?;
         view.show(&snapshot);
         if snapshot.has_ended() {
@@ -74,10 +74,11 @@ async fn look(client: &Client, id: &str, info: &Value) -> Result<Snapshot, Clien
     Ok(Snapshot { status: cell(&info["status"]), counts, tasks })
 }
 
-/// Waits for the news that the pipeline has ended. If the connection is gone, for ever: the next
-/// request says so.
-async fn told_of_end(notifications: &mut Notifications, pipeline_id: &str) {
-    while let Some(notification) = notifications.next().await {
+/// Waits for the news that the pipeline has ended, or may have. Of a client that is closed, for ever: the next request
+/// says so.
+async fn told_of_end(subscription: &mut Subscription, pipeline_id: &str) {
+    while let Some(update) = subscription.next().await {
+        let Update::Notification(notification) = update else { return };
         let end = matches!(
             notification.method.as_str(),
             "pipeline/completed" | "pipeline/failed" | "pipeline/stopped" | "pipeline/deleted"

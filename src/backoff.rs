@@ -13,13 +13,13 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Counts failures in a row.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// Notes another failure and returns how long to wait.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let ceiling = ceiling(self.failures);
         self.failures = self.failures.saturating_add(1);
         // Between half and all of it: spread out, yet never a busy loop.
@@ -27,7 +27,7 @@ impl Backoff {
     }
 
     /// Forgets the failures: what was tried has worked.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }

@@ -1,0 +1,122 @@
+//! `error/*`: the register of errors that clients report.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Page;
+use crate::client::{Client, ClientError};
+
+/// What there is to say about an error. Everything may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ErrorReport {
+    /// What it happened in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// What kind of error it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
+    /// For a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The id of the task that it is about, which recovering can repeat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    /// Anything else.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub details: Value,
+    /// Where it happened.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub context: Value,
+}
+
+/// An error in the register.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ErrorRecord {
+    /// Its id.
+    pub error_id: String,
+    /// When it was reported.
+    pub timestamp: Timestamp,
+    /// What it happened in.
+    pub component: String,
+    /// What kind of error it is.
+    pub error_type: String,
+    /// For a person.
+    pub message: String,
+    /// The task that it is about.
+    #[serde(default)]
+    pub task_id: Option<String>,
+    /// Anything else.
+    #[serde(default)]
+    pub details: Value,
+    /// Where it happened.
+    #[serde(default)]
+    pub context: Value,
+    /// What was done about it.
+    #[serde(default)]
+    pub recovery_action: Option<String>,
+    /// When.
+    #[serde(default)]
+    pub recovered_at: Option<Timestamp>,
+    /// `reported` or `recovered`.
+    pub status: String,
+}
+
+/// What was done about an error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// The error.
+    pub error_id: String,
+    /// What was asked for.
+    pub recovery_action: String,
+    /// `retried` or `recovered`.
+    pub status: String,
+    /// The task that runs again, and whether it is a new one.
+    #[serde(default)]
+    pub details: Value,
+}
+
+/// Which errors to list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ErrorFilter {
+    /// Those of this component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// Those of this type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
+    /// How many at most; `None` for as many as fit a frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// How many to leave out, newest first.
+    pub offset: u64,
+}
+
+/// Errors.
+impl Client {
+    /// Puts an error into the register; its id.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn report_error(&self, report: &ErrorReport) -> Result<String, ClientError> {
+        self.ask_for("error_id", "error/report", json!(report)).await
+    }
+
+    /// Does something about an error: `retry` repeats its task, any other word is only kept.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn recover_error(&self, error_id: &str, action: &str) -> Result<Recovery, ClientError> {
+        self.ask("error/recover", json!({"error_id": error_id, "recovery_action": action})).await
+    }
+
+    /// Lists errors, newest first.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn errors(&self, filter: &ErrorFilter) -> Result<Page<ErrorRecord>, ClientError> {
+        self.page("errors", "error/list", json!(filter)).await
+    }
+}

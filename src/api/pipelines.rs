@@ -1,0 +1,217 @@
+//! `pipeline/*`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::words::words;
+use super::{ErrorInfo, Page, PipelineSpec, Strategy};
+use crate::client::{Client, ClientError};
+
+words! {
+    /// How far a pipeline is.
+    PipelineStatus {
+        /// Created, not started.
+        Idle = "idle",
+        /// About to run.
+        Starting = "starting",
+        /// Its tasks are scheduled.
+        Running = "running",
+        /// Nothing of it starts.
+        Paused = "paused",
+        /// A failure ended it; what runs may finish.
+        Stopping = "stopping",
+        /// It ended well, or was stopped.
+        Completed = "completed",
+        /// It ended with a failure.
+        Failed = "failed",
+        /// Something else went wrong with it.
+        Error = "error",
+    }
+}
+
+impl PipelineStatus {
+    /// Whether nothing can follow but deletion.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Error)
+    }
+}
+
+/// What is known of a pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PipelineInfo {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// How far it is.
+    pub status: PipelineStatus,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When anything of it changed last.
+    pub updated_at: Timestamp,
+    /// When it was started.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
+    /// The strategy that was asked for.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
+    /// How it is scheduled now, which an adaptive pipeline changes.
+    #[serde(default)]
+    pub mode: Option<Strategy>,
+    /// Its settings as given, without its tasks.
+    #[serde(default)]
+    pub config: Value,
+    /// Its figures.
+    #[serde(default)]
+    pub metrics: PipelineMetrics,
+    /// The first failure that counts against it.
+    #[serde(default)]
+    pub error_info: Option<ErrorInfo>,
+}
+
+impl PipelineInfo {
+    /// Whether it ended with all that was to be done, and was not stopped before.
+    pub fn has_succeeded(&self) -> bool {
+        self.status == PipelineStatus::Completed && !self.metrics.stopped
+    }
+}
+
+/// The figures of a pipeline, all of the same moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct PipelineMetrics {
+    /// All tasks.
+    pub tasks_total: u64,
+    /// Tasks that wait: for others, for a pause to end, or for an agent.
+    pub tasks_pending: u64,
+    /// Of these, the ones that only lack an agent.
+    pub tasks_ready: u64,
+    /// Tasks with an agent that has not yet begun.
+    pub tasks_assigned: u64,
+    /// Tasks at work.
+    pub tasks_running: u64,
+    /// Tasks with a result.
+    pub tasks_completed: u64,
+    /// Tasks that failed for good.
+    pub tasks_failed: u64,
+    /// Tasks that did not run.
+    pub tasks_cancelled: u64,
+    /// How long a completed task took on average, in seconds.
+    pub average_task_duration: Option<f64>,
+    /// Seconds since it was started, or from its start to its end.
+    pub duration: Option<f64>,
+    /// Whether it was ended by request.
+    pub stopped: bool,
+}
+
+/// A pipeline that was just created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PipelineCreated {
+    /// Its id.
+    pub pipeline_id: String,
+    /// Its name.
+    pub name: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// The ids of its tasks, in their order; of very many, as many as fit a frame.
+    #[serde(default)]
+    pub task_ids: Vec<String>,
+}
+
+/// Which pipelines to list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PipelineFilter {
+    /// Those with this status; `None` for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<PipelineStatus>,
+    /// How many at most; `None` for as many as fit a frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// How many to leave out, oldest first.
+    pub offset: u64,
+}
+
+/// What becomes of the tasks at work when their pipeline is paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunningTasks {
+    /// They may finish.
+    #[default]
+    Finish,
+    /// They are cancelled, and begin anew when it goes on.
+    Cancel,
+}
+
+/// Pipelines.
+impl Client {
+    /// Creates a pipeline; it does nothing until it is started.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn create_pipeline(&self, spec: &PipelineSpec) -> Result<PipelineCreated, ClientError> {
+        self.ask("pipeline/create", json!(spec)).await
+    }
+
+    /// Starts a pipeline; when.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn start_pipeline(&self, pipeline_id: &str) -> Result<Timestamp, ClientError> {
+        self.ask_for("started_at", "pipeline/start", json!({"pipeline_id": pipeline_id})).await
+    }
+
+    /// Starts nothing more of a pipeline until it is resumed.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn pause_pipeline(&self, pipeline_id: &str, running: RunningTasks) -> Result<(), ClientError> {
+        self.call("pipeline/pause", json!({"pipeline_id": pipeline_id, "running": running})).await.map(drop)
+    }
+
+    /// Goes on with a paused pipeline.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn resume_pipeline(&self, pipeline_id: &str) -> Result<(), ClientError> {
+        self.call("pipeline/resume", json!({"pipeline_id": pipeline_id})).await.map(drop)
+    }
+
+    /// Ends a pipeline: what has not ended is cancelled. The `reason` is kept. How far it came.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn stop_pipeline(&self, pipeline_id: &str, reason: Option<&str>) -> Result<PipelineMetrics, ClientError> {
+        self.ask_for("metrics", "pipeline/stop", json!({"pipeline_id": pipeline_id, "reason": reason})).await
+    }
+
+    /// Deletes a pipeline that has not been started or has ended. Its history stays in the log.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn delete_pipeline(&self, pipeline_id: &str) -> Result<(), ClientError> {
+        self.call("pipeline/delete", json!({"pipeline_id": pipeline_id})).await.map(drop)
+    }
+
+    /// What is known of a pipeline.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn pipeline(&self, pipeline_id: &str) -> Result<PipelineInfo, ClientError> {
+        self.ask("pipeline/status", json!({"pipeline_id": pipeline_id})).await
+    }
+
+    /// Lists pipelines, oldest first.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn pipelines(&self, filter: &PipelineFilter) -> Result<Page<PipelineInfo>, ClientError> {
+        self.page("pipelines", "pipeline/list", json!(filter)).await
+    }
+}

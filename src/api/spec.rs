@@ -1,0 +1,229 @@
+//! What a new pipeline and its tasks are to be.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::words::words;
+
+words! {
+    /// In which order and how widely the tasks of a pipeline run.
+    Strategy {
+        /// One task at a time, in order of creation.
+        Sequential = "sequential",
+        /// All at once, up to the limits.
+        Parallel = "parallel",
+        /// Highest priority first.
+        PriorityBased = "priority_based",
+        /// As the declared resources allow.
+        ResourceAware = "resource_aware",
+        /// Chosen by load.
+        Adaptive = "adaptive",
+    }
+}
+
+words! {
+    /// What the final failure of a task means for its pipeline.
+    OnFailure {
+        /// The pipeline fails.
+        Fail = "fail",
+        /// The pipeline goes on; what depends on the task runs too.
+        Continue = "continue",
+        /// The pipeline goes on; what depends on the task is skipped.
+        SkipDownstream = "skip_downstream",
+    }
+}
+
+/// A new pipeline: a name, its tasks, and settings that hold for all of them. What is not set is as the coordinator is
+/// configured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PipelineSpec {
+    name: String,
+    config: Map<String, Value>,
+    tasks: Vec<TaskSpec>,
+}
+
+impl PipelineSpec {
+    /// A pipeline without tasks.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), config: Map::new(), tasks: Vec::new() }
+    }
+
+    /// Adds a task.
+    pub fn task(mut self, task: TaskSpec) -> Self {
+        self.tasks.push(task);
+        self
+    }
+
+    /// Adds tasks.
+    pub fn tasks(mut self, tasks: impl IntoIterator<Item = TaskSpec>) -> Self {
+        self.tasks.extend(tasks);
+        self
+    }
+
+    /// In which order and how widely the tasks run.
+    pub fn strategy(self, strategy: Strategy) -> Self {
+        self.set("strategy", strategy)
+    }
+
+    /// How many tasks run at once, at most.
+    pub fn max_concurrent_tasks(self, tasks: u32) -> Self {
+        self.set("max_concurrent_tasks", tasks)
+    }
+
+    /// How long an attempt at a task may take; zero for no limit.
+    pub fn task_timeout(self, timeout: Duration) -> Self {
+        self.set("task_timeout", timeout.as_secs_f64())
+    }
+
+    /// How failed tasks are tried again.
+    pub fn retry(self, retry: Retry) -> Self {
+        self.set("retry", retry)
+    }
+
+    /// What the final failure of a task means.
+    pub fn on_failure(self, on_failure: OnFailure) -> Self {
+        self.set("on_failure", on_failure)
+    }
+
+    /// A setting of one's own; it is kept and shown as it is. Null if it has no form in JSON.
+    pub fn set(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
+        self.config.insert(key.into(), to_json(value));
+        self
+    }
+}
+
+/// A new task. What is not set is as its pipeline has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskSpec {
+    pub(super) name: String,
+    pub(super) config: Map<String, Value>,
+}
+
+impl TaskSpec {
+    /// A task that needs nothing.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), config: Map::new() }
+    }
+
+    /// The program to run and its arguments, for agents that run commands.
+    pub fn command<T: Into<String>>(self, command: impl IntoIterator<Item = T>) -> Self {
+        self.set_all("command", command)
+    }
+
+    /// Adds a variable to the command's environment.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let env = self.config.entry("env").or_insert_with(|| json!({}));
+        env[name.into()] = Value::String(value.into());
+        self
+    }
+
+    /// The directory in which the command runs, on the agent's machine.
+    pub fn cwd(self, directory: impl Into<String>) -> Self {
+        self.set("cwd", directory.into())
+    }
+
+    /// What must be completed first: names of tasks of the same pipeline, or ids.
+    pub fn depends_on<T: Into<String>>(self, tasks: impl IntoIterator<Item = T>) -> Self {
+        self.set_all("depends_on", tasks)
+    }
+
+    /// What its agent must be able to do.
+    pub fn required_capabilities<T: Into<String>>(self, capabilities: impl IntoIterator<Item = T>) -> Self {
+        self.set_all("required_capabilities", capabilities)
+    }
+
+    /// Its priority, from -1,000 to 1,000; the highest goes first.
+    pub fn priority(self, priority: i32) -> Self {
+        self.set("priority", priority)
+    }
+
+    /// The processor time that it needs, in percent of one core.
+    pub fn cpu_percent(self, percent: f64) -> Self {
+        self.set("cpu_requirement", percent)
+    }
+
+    /// The memory that it needs, in MB.
+    pub fn memory_mb(self, megabytes: f64) -> Self {
+        self.set("memory_requirement", megabytes)
+    }
+
+    /// How many graphics processors it needs, fractions allowed.
+    pub fn gpus(self, count: f64) -> Self {
+        self.set("gpu_requirement", count)
+    }
+
+    /// How long it will take, as far as one knows.
+    pub fn execution_time(self, estimate: Duration) -> Self {
+        self.set("execution_time", estimate.as_secs_f64())
+    }
+
+    /// How long an attempt may take; zero for no limit.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.set("timeout", timeout.as_secs_f64())
+    }
+
+    /// How it is tried again after a failure.
+    pub fn retry(self, retry: Retry) -> Self {
+        self.set("retry", retry)
+    }
+
+    /// What its final failure means for the pipeline.
+    pub fn on_failure(self, on_failure: OnFailure) -> Self {
+        self.set("on_failure", on_failure)
+    }
+
+    /// A setting of one's own, which its handler finds in the assignment's `config`. Null if it has no form in JSON.
+    pub fn set(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
+        self.config.insert(key.into(), to_json(value));
+        self
+    }
+
+    fn set_all<T: Into<String>>(self, key: &str, texts: impl IntoIterator<Item = T>) -> Self {
+        let texts: Vec<String> = texts.into_iter().map(Into::into).collect();
+        self.set(key, texts)
+    }
+}
+
+/// How often and how soon a failed task is tried again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Retry(Map<String, Value>);
+
+impl Retry {
+    /// So many further attempts after the first.
+    pub fn attempts(attempts: u32) -> Self {
+        Self(Map::new()).set("attempts", attempts)
+    }
+
+    /// The pause before the first of them.
+    pub fn backoff(self, pause: Duration) -> Self {
+        self.set("backoff", pause.as_secs_f64())
+    }
+
+    /// By how much each pause is longer than the one before.
+    pub fn factor(self, factor: f64) -> Self {
+        self.set("factor", factor)
+    }
+
+    /// The longest pause.
+    pub fn max_backoff(self, pause: Duration) -> Self {
+        self.set("max_backoff", pause.as_secs_f64())
+    }
+
+    /// Failures that are final at once, by their type, such as `timeout`.
+    pub fn not_on<T: Into<String>>(self, types: impl IntoIterator<Item = T>) -> Self {
+        let types: Vec<String> = types.into_iter().map(Into::into).collect();
+        self.set("not_on", types)
+    }
+
+    fn set(mut self, key: &str, value: impl Serialize) -> Self {
+        self.0.insert(key.to_owned(), to_json(value));
+        self
+    }
+}
+
+/// What has no form in JSON, such as a map whose keys are no texts, is null.
+fn to_json(value: impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}

@@ -1,0 +1,208 @@
+//! `task/*`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::words::words;
+use super::{Page, TaskSpec};
+use crate::client::{Client, ClientError};
+
+words! {
+    /// How far a task is.
+    TaskStatus {
+        /// It waits: for other tasks, for a pause to end, or for an agent.
+        Pending = "pending",
+        /// An agent has it and has not yet begun.
+        Assigned = "assigned",
+        /// An agent works on it.
+        Running = "running",
+        /// It has a result.
+        Completed = "completed",
+        /// It failed for good.
+        Failed = "failed",
+        /// It will not run.
+        Cancelled = "cancelled",
+    }
+}
+
+impl TaskStatus {
+    /// Whether nothing can follow.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Why a task failed or was cancelled, or why a pipeline failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ErrorInfo {
+    /// Of a task: `reported`, `timeout`, `agent_lost`, `quarantined`, `cancelled` or `skipped`. Of a pipeline:
+    /// `task_failed`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// For a person.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// What is known of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Its id.
+    pub id: String,
+    /// Its pipeline; empty for none.
+    pub pipeline_id: String,
+    /// Its name.
+    pub name: String,
+    /// How far it is.
+    pub status: TaskStatus,
+    /// The agent that works on it, or ended it.
+    #[serde(default)]
+    pub assigned_agent: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The first sign of work.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
+    /// Its settings as given. One that is too long for the list is `{"$ref": …}`; [`Client::task`] has it.
+    #[serde(default)]
+    pub config: Value,
+    /// Its result, null while there is none. One that is too long is `{"$ref": …}`; [`Client::task_result`] has it.
+    #[serde(default)]
+    pub result: Value,
+    /// Why it failed or was cancelled; of the newest failure while it is tried again.
+    #[serde(default)]
+    pub error_info: Option<ErrorInfo>,
+    /// The number of the newest attempt, from 1; 0 before the first.
+    #[serde(default)]
+    pub attempt: u64,
+    /// Attempts that count against its retries.
+    #[serde(default)]
+    pub failures: u64,
+    /// Its priority.
+    #[serde(default)]
+    pub priority: i32,
+    /// The ids of what must end first.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// How many of these have not ended.
+    #[serde(default)]
+    pub waiting_for: u64,
+    /// When it is tried again.
+    #[serde(default)]
+    pub retry_at: Option<Timestamp>,
+    /// The failed task that it repeats.
+    #[serde(default)]
+    pub retry_of: Option<String>,
+    /// How far its agent says it is, from 0 to 1.
+    #[serde(default)]
+    pub progress: Option<f64>,
+}
+
+/// What a task came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TaskResult {
+    /// Its id.
+    pub task_id: String,
+    /// How far it is.
+    pub status: TaskStatus,
+    /// Its result; null while there is none.
+    pub result: Value,
+    /// Why it failed or was cancelled.
+    #[serde(default)]
+    pub error_info: Option<ErrorInfo>,
+}
+
+/// Which tasks to list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TaskFilter {
+    /// Those of this pipeline; an unknown one has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline_id: Option<String>,
+    /// Those that this agent works on or ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// Those with this status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<TaskStatus>,
+    /// How many at most; `None` for as many as fit a frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// How many to leave out, oldest first.
+    pub offset: u64,
+}
+
+/// Tasks.
+impl Client {
+    /// Creates a task, in a pipeline or of its own; its id.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn create_task(&self, pipeline_id: Option<&str>, spec: &TaskSpec) -> Result<String, ClientError> {
+        let TaskSpec { name, config } = spec;
+        let params = json!({"pipeline_id": pipeline_id, "name": name, "config": config});
+        self.ask_for("task_id", "task/create", params).await
+    }
+
+    /// Creates tasks, all or none; their ids in the same order, of very many as many as fit a frame.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn create_tasks(
+        &self,
+        pipeline_id: Option<&str>,
+        specs: &[TaskSpec],
+    ) -> Result<Vec<String>, ClientError> {
+        self.ask_for("task_ids", "task/create", json!({"pipeline_id": pipeline_id, "tasks": specs})).await
+    }
+
+    /// Gives a waiting task to an agent that is free, past the scheduler.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn assign_task(&self, task_id: &str, agent_id: &str) -> Result<(), ClientError> {
+        self.call("task/assign", json!({"task_id": task_id, "agent_id": agent_id})).await.map(drop)
+    }
+
+    /// Cancels a task that has not ended. The `reason` is kept.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn cancel_task(&self, task_id: &str, reason: Option<&str>) -> Result<(), ClientError> {
+        self.call("task/cancel", json!({"task_id": task_id, "reason": reason})).await.map(drop)
+    }
+
+    /// What is known of a task.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn task(&self, task_id: &str) -> Result<TaskInfo, ClientError> {
+        self.ask("task/status", json!({"task_id": task_id})).await
+    }
+
+    /// What a task came to.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn task_result(&self, task_id: &str) -> Result<TaskResult, ClientError> {
+        self.ask("task/result", json!({"task_id": task_id})).await
+    }
+
+    /// Lists tasks in the order in which they were created.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn tasks(&self, filter: &TaskFilter) -> Result<Page<TaskInfo>, ClientError> {
+        self.page("tasks", "task/list", json!(filter)).await
+    }
+
+    pub(crate) async fn all_tasks(&self, filter: &TaskFilter) -> Result<Vec<TaskInfo>, ClientError> {
+        self.pages("tasks", "task/list", json!(filter)).await
+    }
+}
