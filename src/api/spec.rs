@@ -154,6 +154,11 @@ impl TaskSpec {
         self.set("gpu_requirement", count)
     }
 
+    /// How heavy it is beside others, from 0 to 1,000; 1 unless set. A resource-aware pipeline starts the lighter ones first.
+    pub fn resource_weight(self, weight: f64) -> Self {
+        self.set("resource_weight", weight)
+    }
+
     /// How long it will take, as far as one knows.
     pub fn execution_time(self, estimate: Duration) -> Self {
         self.set("execution_time", estimate.as_secs_f64())

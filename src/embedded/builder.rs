@@ -1,9 +1,9 @@
 //! Settings of a coordinator inside a program, in the units of the configuration file.
 
 use super::{Coordinator, Setup, StartError};
+use crate::api::Strategy;
 use crate::coordinator::Place;
 use crate::server::DoorConfig;
-use crate::api::Strategy;
 use everlog_replay::spec;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -10,9 +10,9 @@ use super::{Args, Ended, summary, watch};
 use crate::cli::exit::Trouble;
 use crate::cli::tasks;
 use crate::cli::terminal;
+use crate::client::{Client, ClientError, code};
 use crate::pipeline_file::PipelineFile;
 use crate::submission::{self, Submission};
-use crate::client::{Client, ClientError, code};
 
 /// Pipelines asked for at once: well under a frame (protocol §1).
 const PAGE: usize = 100;
