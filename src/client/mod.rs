@@ -59,7 +59,7 @@ pub struct Notification {
 }
 
 /// A coordinator's client, which stays connected by itself. Cheap to clone; all clones share one connection, which ends
-/// with the last of them and of their subscriptions.
+/// with the last of them and of their subscriptions. It lives on the Tokio runtime on which it was connected.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), everlog::ClientError> {

@@ -16,3 +16,5 @@ mod protocol;
 mod quirks;
 #[cfg(test)]
 mod reconnect;
+#[cfg(test)]
+mod typed;
