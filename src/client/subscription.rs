@@ -24,7 +24,7 @@ pub enum Update {
 /// Updates about some topics, from [`Client::subscribe`]. Dropped, it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
-    id: ReaderId,
+    pub(super) id: ReaderId,
     updates: broadcast::Receiver<Update>,
     // Holds the connection open.
     client: Client,

@@ -259,6 +259,19 @@ async fn a_dropped_subscription_takes_its_topics_along_unless_another_wants_them
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_gives_up_subscribing_leaves_nothing_behind() {
+    let (client, mut coordinator, mut peer) = connected().await;
+    let subscribing = subscribe(&client, &["task/*"]);
+    peer.expect("subscribe").await;
+    subscribing.abort();
+    assert_eq!(peer.expect("unsubscribe").await["params"], json!({"topics": ["task/*"]}));
+    drop(peer);
+    let mut peer = coordinator.accept().await;
+    client.close().await;
+    assert_eq!(peer.receive().await, None, "nothing is renewed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_reader_misses_the_oldest_and_is_told_how_many() {
     let (client, _coordinator, mut peer) = connected().await;
     let mut slow = subscribed(&client, &mut peer, &["task/*"]).await;
