@@ -7,7 +7,7 @@
 mod connection;
 #[cfg(test)]
 mod connection_tests;
-mod endpoint;
+pub(crate) mod endpoint;
 mod envelope;
 mod error;
 mod keeper;
