@@ -239,9 +239,10 @@ async fn subscriptions_are_renewed_on_the_next_connection_and_say_so() {
     peer.notify("task/changed", json!({"n": 1})).await;
     peer.reply(&renewal, json!({"topics": ["task/*"]})).await;
     peer.notify("task/changed", json!({"n": 2})).await;
-    let updates = [heard(&mut tasks).await, heard(&mut tasks).await, heard(&mut tasks).await];
-    assert!(updates.contains(&Update::Resumed), "{updates:?}");
-    assert_eq!(updates[2], news("task/changed", json!({"n": 2})));
+    let mut updates = [heard(&mut tasks).await, heard(&mut tasks).await, heard(&mut tasks).await].to_vec();
+    // Where it stands among what comes after the cut does not matter: whoever looks again sees all of that.
+    updates.retain(|update| *update != Update::Resumed);
+    assert_eq!(updates, [1, 2].map(|n| news("task/changed", json!({"n": n}))));
 }
 
 #[tokio::test(start_paused = true)]
