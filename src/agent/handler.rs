@@ -80,7 +80,8 @@ impl<T: Serialize, E: Display> From<Result<T, E>> for Outcome {
 
 /// Does tasks. One value serves all slots of an agent, so it is shared.
 ///
-/// An async closure, or a function, is a handler if what it returns becomes an [`Outcome`]:
+/// An async function or closure is a handler if what it returns becomes an [`Outcome`]. One that needs what is around it
+/// hands a clone to each of its futures: `move |task, context| { let db = db.clone(); async move { … } }`.
 ///
 /// ```no_run
 /// use everlog::{Agent, AgentConfig, Assignment, CancelToken, TaskContext};
@@ -148,5 +149,71 @@ impl TaskContext {
     /// What was reported so far.
     pub(super) fn take_model_metrics(&self) -> Vec<Value> {
         std::mem::take(&mut self.model_metrics.lock())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{Agent, AgentConfig};
+    use crate::client::testing::Indoors;
+
+    /// Works with `handler`, does one task, and leaves; the report about a model, if there is one, and the completion.
+    async fn one_task(handler: impl Handler, config: Value) -> (Option<Value>, Value) {
+        let mut coordinator = Indoors::new();
+        let leave = CancelToken::new();
+        let agent = Agent::new(AgentConfig::new(coordinator.endpoint(), "worker"), handler);
+        let agent = tokio::spawn(agent.run(leave.clone()));
+        let mut peer = coordinator.accept().await;
+        let registration = peer.expect("agent/register").await;
+        peer.reply(&registration, json!({"status": "registered"})).await;
+        peer.notify("task/assigned", json!({"task_id": "t1", "attempt": 1, "config": config})).await;
+        peer.expect("task/progress").await;
+        let mut request = peer.receive().await.expect("a request");
+        let mut report = None;
+        while request["method"] != "task/completed" {
+            if request["method"] == "model/metrics" {
+                report = Some(request["params"].clone());
+                peer.reply(&request, json!({"status": "recorded"})).await;
+            }
+            request = peer.receive().await.expect("a request");
+        }
+        peer.reply(&request, json!({"status": "recorded"})).await;
+        leave.cancel();
+        let goodbye = peer.skip_to("agent/unregister").await;
+        peer.reply(&goodbye, json!({"status": "unregistered"})).await;
+        assert_eq!(peer.receive().await, None);
+        agent.await.expect("joined").expect("left in peace");
+        (report, request["params"].clone())
+    }
+
+    #[tokio::test]
+    async fn an_async_closure_is_a_handler() {
+        let doubled = async |task: Assignment, _: TaskContext| -> Result<i64, &str> {
+            Ok(2 * task.config["n"].as_i64().ok_or("the task has no `n`")?)
+        };
+        let (_, completion) = one_task(doubled, json!({"n": 21})).await;
+        assert_eq!((&completion["success"], &completion["result"]), (&json!(true), &json!(42)));
+        let (_, completion) = one_task(doubled, json!({})).await;
+        assert_eq!((&completion["success"], &completion["error"]), (&json!(false), &json!("the task has no `n`")));
+        let told = async |_: Assignment, _: TaskContext| json!("any value");
+        assert_eq!(one_task(told, json!({})).await.1["result"], "any value");
+        let odd =
+            async |_: Assignment, _: TaskContext| Ok::<_, String>(std::collections::BTreeMap::from([((1, 2), 3)]));
+        let error = one_task(odd, json!({})).await.1["error"].to_string();
+        assert!(error.contains("no form in JSON"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_a_handler_reports_of_a_model_is_delivered_even_if_it_panics() {
+        let failing = async |_: Assignment, context: TaskContext| -> Outcome {
+            context.report_model("m", json!({"accuracy": 0.9}));
+            panic!("on purpose")
+        };
+        let (report, completion) = one_task(failing, json!({})).await;
+        let report = report.expect("a report");
+        assert_eq!((&report["model_id"], &report["metrics"]), (&json!("m"), &json!({"accuracy": 0.9})));
+        assert!(report["timestamp"].is_string());
+        assert_eq!(completion["success"], false);
     }
 }

@@ -104,7 +104,7 @@ impl Client {
         self.ask_for("error_id", "error/report", json!(report)).await
     }
 
-    /// Does something about an error: `retry` repeats its task, any other word is only kept.
+    /// Does something about an error: `retry` repeats its task, `ignore` and `resolved` only say that it is dealt with.
     ///
     /// # Errors
     /// As [all calls](crate::api).

@@ -39,9 +39,9 @@ words! {
 /// configured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PipelineSpec {
-    name: String,
-    config: Map<String, Value>,
-    tasks: Vec<TaskSpec>,
+    pub(crate) name: String,
+    pub(crate) config: Map<String, Value>,
+    pub(crate) tasks: Vec<TaskSpec>,
 }
 
 impl PipelineSpec {
@@ -97,8 +97,8 @@ impl PipelineSpec {
 /// A new task. What is not set is as its pipeline has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskSpec {
-    pub(super) name: String,
-    pub(super) config: Map<String, Value>,
+    pub(crate) name: String,
+    pub(crate) config: Map<String, Value>,
 }
 
 impl TaskSpec {

@@ -123,7 +123,7 @@ impl Connection {
 
     /// Whether nothing can be sent any more.
     pub(super) fn has_ended(&self) -> bool {
-        self.shared.outbox.is_closed()
+        self.shared.outbox.is_closed() || matches!(*self.shared.pending.lock(), Pending::Closed { .. })
     }
 
     /// Sends what is queued, says goodbye, and returns when the connection has ended.

@@ -42,8 +42,8 @@ pub(super) struct Reader {
 /// What clients ask of their keeper.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Hand updates to this reader from now on; answered with its id.
-    Add(Reader, oneshot::Sender<ReaderId>),
+    /// Hand updates to this reader from now on; answered when that is so.
+    Add(ReaderId, Reader, oneshot::Sender<()>),
     Remove(ReaderId),
     Close,
 }
@@ -58,7 +58,8 @@ pub(super) struct Keeper {
     link: watch::Sender<Link>,
     commands: mpsc::UnboundedReceiver<Command>,
     readers: BTreeMap<ReaderId, Reader>,
-    next_reader: ReaderId,
+    /// Failed attempts to connect, over the client's whole life.
+    failures: u64,
     renewals: FuturesUnordered<BoxFuture<'static, (ReaderId, Result<(), ClientError>)>>,
 }
 
@@ -70,15 +71,14 @@ impl Keeper {
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let (readers, renewals) = (BTreeMap::new(), FuturesUnordered::new());
-        Self { endpoint, options, link, commands, readers, next_reader: 0, renewals }
+        Self { endpoint, options, link, commands, readers, failures: 0, renewals }
     }
 
     /// Keeps the client connected until it is closed or dropped.
     pub(super) async fn run(mut self, mut connection: Connection, mut notifications: Notifications) {
-        let mut failures = 0;
         while let Ok(()) = self.serve(&connection, &mut notifications).await {
             tracing::info!(endpoint = %self.endpoint, "the connection is lost; connecting again");
-            match self.reconnect(&mut failures).await {
+            match self.reconnect().await {
                 Ok(fresh) => (connection, notifications) = fresh,
                 Err(Closed) => break,
             }
@@ -104,14 +104,14 @@ impl Keeper {
     }
 
     /// Tries until there is a connection.
-    async fn reconnect(&mut self, failures: &mut u64) -> Result<(Connection, Notifications), Closed> {
+    async fn reconnect(&mut self) -> Result<(Connection, Notifications), Closed> {
         self.renewals.clear();
         let mut cause =
             ClientError::Unreachable { url: self.endpoint.to_string(), cause: "the connection was lost".to_owned() };
         let (endpoint, options) = (self.endpoint.clone(), self.options.clone());
         let mut backoff = Backoff::default();
         loop {
-            self.link.send_replace(Link::Down { failures: *failures, cause });
+            self.link.send_replace(Link::Down { failures: self.failures, cause });
             let attempt = async {
                 tokio::time::sleep(backoff.next()).await;
                 Connection::open(&endpoint, &options).await
@@ -126,7 +126,8 @@ impl Keeper {
             match opened {
                 Ok(fresh) => return Ok(fresh),
                 Err(error) => {
-                    *failures += 1;
+                    tracing::debug!(%error, "not connected; trying again");
+                    self.failures += 1;
                     cause = error;
                 }
             }
@@ -135,14 +136,10 @@ impl Keeper {
 
     async fn obey(&mut self, command: Option<Command>, connection: Option<&Connection>) -> Result<(), Closed> {
         match command {
-            Some(Command::Add(reader, added)) => {
-                let id = self.next_reader;
-                self.next_reader += 1;
+            Some(Command::Add(id, reader, added)) => {
                 self.readers.insert(id, reader);
-                // Who no longer waits for the id drops nothing but it.
-                if added.send(id).is_err() {
-                    self.readers.remove(&id);
-                }
+                // Whoever no longer waits for it removes it.
+                let _ = added.send(());
             }
             Some(Command::Remove(id)) => {
                 let unwanted = self.remove(id);

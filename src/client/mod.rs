@@ -7,7 +7,7 @@
 mod connection;
 #[cfg(test)]
 mod connection_tests;
-mod endpoint;
+pub(crate) mod endpoint;
 mod envelope;
 mod error;
 mod keeper;
@@ -20,6 +20,7 @@ mod tests;
 mod traffic;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ pub struct Notification {
 }
 
 /// A coordinator's client, which stays connected by itself. Cheap to clone; all clones share one connection, which ends
-/// with the last of them and of their subscriptions.
+/// with the last of them and of their subscriptions. It lives on the Tokio runtime on which it was connected.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), everlog::ClientError> {
@@ -78,6 +79,7 @@ pub struct Client {
 struct Shared {
     link: watch::Receiver<Link>,
     keeper: mpsc::UnboundedSender<Command>,
+    next_reader: AtomicU64,
     turns: Semaphore,
     max_retries: u32,
 }
@@ -105,8 +107,8 @@ impl Client {
         let (link, linked) = watch::channel(Link::Up(connection.clone()));
         let (keeper, commands) = mpsc::unbounded_channel();
         tokio::spawn(Keeper::new(endpoint, options, link, commands).run(connection, notifications));
-        let turns = Semaphore::new(CALLS_IN_FLIGHT_MAX);
-        Ok(Self { shared: Arc::new(Shared { link: linked, keeper, turns, max_retries }) })
+        let (next_reader, turns) = (AtomicU64::new(0), Semaphore::new(CALLS_IN_FLIGHT_MAX));
+        Ok(Self { shared: Arc::new(Shared { link: linked, keeper, next_reader, turns, max_retries }) })
     }
 
     /// Calls `method` and waits for its result, over as many connections as [`ClientOptions::max_retries`] allows. What
@@ -158,11 +160,11 @@ impl Client {
         let topics: Vec<String> = topics.into_iter().map(|topic| topic.as_ref().to_owned()).collect();
         let params = json!({"topics": topics});
         let (updates, reader) = broadcast::channel(subscription::UPDATES_UNREAD_MAX);
-        let (added, id) = oneshot::channel();
-        self.tell_keeper(Command::Add(Reader { topics, updates }, added));
-        let Ok(id) = id.await else { return Err(ClientError::closed_here()) };
-        // From here on, dropping it narrows what the keeper holds, also when the call fails.
-        let subscription = Subscription::new(id, reader, self.clone());
+        // From here on, dropping it takes it from the keeper: also when the call fails, or its caller gives up.
+        let subscription = Subscription::new(self.shared.next_reader.fetch_add(1, Relaxed), reader, self.clone());
+        let (added, is_added) = oneshot::channel();
+        self.tell_keeper(Command::Add(subscription.id, Reader { topics, updates }, added));
+        is_added.await.map_err(|_gone| ClientError::closed_here())?;
         self.call("subscribe", params).await?;
         Ok(subscription)
     }

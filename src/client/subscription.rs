@@ -5,8 +5,9 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::keeper::{Command, ReaderId};
 use super::{Client, Notification};
 
-/// Updates that wait for a slow reader; of more, the oldest are dropped. Some seconds of a busy pipeline.
-pub(super) const UPDATES_UNREAD_MAX: usize = 512;
+/// Updates that wait for a slow reader; of more, the oldest are dropped. They take some 25 KB, and
+/// a host may wait for a thousand pipelines at once.
+pub(super) const UPDATES_UNREAD_MAX: usize = 256;
 
 /// What happened to what a [`Subscription`] is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +24,7 @@ pub enum Update {
 /// Updates about some topics, from [`Client::subscribe`]. Dropped, it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
-    id: ReaderId,
+    pub(super) id: ReaderId,
     updates: broadcast::Receiver<Update>,
     // Holds the connection open.
     client: Client,

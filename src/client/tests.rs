@@ -239,9 +239,10 @@ async fn subscriptions_are_renewed_on_the_next_connection_and_say_so() {
     peer.notify("task/changed", json!({"n": 1})).await;
     peer.reply(&renewal, json!({"topics": ["task/*"]})).await;
     peer.notify("task/changed", json!({"n": 2})).await;
-    let updates = [heard(&mut tasks).await, heard(&mut tasks).await, heard(&mut tasks).await];
-    assert!(updates.contains(&Update::Resumed), "{updates:?}");
-    assert_eq!(updates[2], news("task/changed", json!({"n": 2})));
+    let mut updates = [heard(&mut tasks).await, heard(&mut tasks).await, heard(&mut tasks).await].to_vec();
+    // Where it stands among what comes after the cut does not matter: whoever looks again sees all of that.
+    updates.retain(|update| *update != Update::Resumed);
+    assert_eq!(updates, [1, 2].map(|n| news("task/changed", json!({"n": n}))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -256,6 +257,19 @@ async fn a_dropped_subscription_takes_its_topics_along_unless_another_wants_them
     assert_eq!(peer.expect("subscribe").await["params"], json!({"topics": ["task/*"]}));
     drop(two);
     assert_eq!(peer.expect("unsubscribe").await["params"], json!({"topics": ["task/*"]}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_subscribing_leaves_nothing_behind() {
+    let (client, mut coordinator, mut peer) = connected().await;
+    let subscribing = subscribe(&client, &["task/*"]);
+    peer.expect("subscribe").await;
+    subscribing.abort();
+    assert_eq!(peer.expect("unsubscribe").await["params"], json!({"topics": ["task/*"]}));
+    drop(peer);
+    let mut peer = coordinator.accept().await;
+    client.close().await;
+    assert_eq!(peer.receive().await, None, "nothing is renewed");
 }
 
 #[tokio::test(start_paused = true)]

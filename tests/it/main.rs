@@ -18,3 +18,5 @@ mod protocol;
 mod quirks;
 #[cfg(test)]
 mod reconnect;
+#[cfg(test)]
+mod typed;

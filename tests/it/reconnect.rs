@@ -3,7 +3,7 @@
 
 use crate::bad_input::log;
 use crate::harness::Server;
-use everlog::api::{PipelineSpec, Retry, TaskSpec};
+use everlog::api::{ErrorReport, PipelineSpec, Retry, TaskSpec};
 use everlog::{Agent, AgentConfig, Assignment, CancelToken, Client, ClientOptions, Host, TaskContext};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,10 +79,25 @@ fn spec(name: String) -> PipelineSpec {
 /// What [`spec`] comes to: 3 × 1, then 3 × (1 + 3), then 1 + 12.
 const JOINED: u64 = 13;
 
-/// Submits one pipeline after the other until the kills are over; the ids of all.
-async fn host(url: String, number: u64, enough: Arc<AtomicBool>) -> BTreeSet<String> {
+/// What one host did.
+#[derive(Default)]
+struct Deeds {
+    pipelines: BTreeSet<String>,
+    notes: BTreeSet<String>,
+}
+
+/// A host that never stops talking, so that every kill meets some request on its way: of those that the log already has and
+/// nobody has answered, a client that repeats them carelessly makes two.
+async fn host(url: String, number: u64, enough: Arc<AtomicBool>) -> Deeds {
     let options = ClientOptions { max_retries: u32::MAX, ..ClientOptions::default() };
     let client = Client::connect_with(url, options).await.expect("connected");
+    let (pipelines, notes) = tokio::join!(submit(&client, number, &enough), take_notes(&client, number, &enough));
+    client.close().await;
+    Deeds { pipelines, notes }
+}
+
+/// Submits one pipeline after the other; the ids of all.
+async fn submit(client: &Client, number: u64, enough: &AtomicBool) -> BTreeSet<String> {
     let (host, mut ids) = (Host::new(client.clone()), BTreeSet::new());
     for n in 0.. {
         if n >= PIPELINES_EACH && enough.load(Ordering::SeqCst) {
@@ -94,13 +109,21 @@ async fn host(url: String, number: u64, enough: Arc<AtomicBool>) -> BTreeSet<Str
         assert_eq!(run.result("join").await.expect("a result").result, json!(JOINED));
         let tasks = run.tasks().await.expect("tasks");
         assert!(tasks.len() == 7 && tasks.iter().all(|task| task.failures == 0), "{tasks:?}");
-        client.memory_set(&format!("host/{number}"), n).await.expect("stored");
         ids.insert(run.id().to_owned());
     }
-    let last = client.memory_get(&format!("host/{number}")).await.expect("read").expect("there");
-    assert_eq!(last, json!(ids.len() - 1), "what was stored last");
-    client.close().await;
     ids
+}
+
+/// Says one thing after the other; everything that was said.
+async fn take_notes(client: &Client, number: u64, enough: &AtomicBool) -> BTreeSet<String> {
+    let mut notes = BTreeSet::new();
+    while !enough.load(Ordering::SeqCst) {
+        let note = format!("host {number}, note {}", notes.len());
+        let report = ErrorReport { message: Some(note.clone()), ..ErrorReport::default() };
+        client.report_error(&report).await.expect("reported");
+        notes.insert(note);
+    }
+    notes
 }
 
 /// Kills the coordinator again and again, each time after so many attempts more have ended.
@@ -131,25 +154,27 @@ async fn twenty_agents_and_five_hosts_live_through_ten_kills() {
     let all = async {
         let server = kill_again_and_again(server, ended).await;
         enough.store(true, Ordering::SeqCst);
-        let mut pipelines = BTreeSet::new();
+        let mut deeds = Deeds::default();
         for host in hosts {
-            pipelines.extend(host.await.expect("no host fails"));
+            let Deeds { pipelines, notes } = host.await.expect("no host fails");
+            deeds.pipelines.extend(pipelines);
+            deeds.notes.extend(notes);
         }
         assert!(agents.iter().all(|agent| !agent.is_finished()), "an agent has left");
         leave.cancel();
         for agent in agents {
             agent.await.expect("no agent fails");
         }
-        (server, pipelines)
+        (server, deeds)
     };
-    let (mut server, pipelines) = tokio::time::timeout(PATIENCE, all).await.expect("in time");
+    let (mut server, deeds) = tokio::time::timeout(PATIENCE, all).await.expect("in time");
     let ended = tokio::task::spawn_blocking(move || (server.terminate(), log(&server.data()))).await.expect("joined");
     assert_eq!(ended.0.code, 0);
-    check_history(&ended.1, &pipelines, &works);
+    check_history(&ended.1, &deeds, &works);
 }
 
-/// Every pipeline was created, started and completed once, every task completed once, every attempt begun at most once.
-fn check_history(events: &[Value], pipelines: &BTreeSet<String>, works: &Works) {
+/// Everything was said once, every pipeline created, started and completed once, every task completed once, every attempt begun at most once.
+fn check_history(events: &[Value], Deeds { pipelines, notes }: &Deeds, works: &Works) {
     let of_kind = |kind: &'static str| events.iter().filter(move |event| event["kind"] == kind);
     let subjects = |kind: &'static str, subject: &'static str| {
         let mut seen = BTreeSet::new();
@@ -162,6 +187,7 @@ fn check_history(events: &[Value], pipelines: &BTreeSet<String>, works: &Works) 
     for kind in ["PipelineCreated", "PipelineStarted", "PipelineCompleted"] {
         assert_eq!(&subjects(kind, "pipeline"), pipelines, "{kind}");
     }
+    assert_eq!(&subjects("ErrorReported", "message"), notes);
     let tasks = subjects("TaskCreated", "task");
     assert_eq!(tasks.len(), 7 * pipelines.len());
     assert_eq!(subjects("TaskCompleted", "task"), tasks);
