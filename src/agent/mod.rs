@@ -17,6 +17,7 @@ mod exec;
 mod handler;
 mod inputs;
 mod output;
+mod outputs;
 mod report;
 mod session;
 #[cfg(test)]

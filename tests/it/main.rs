@@ -11,6 +11,8 @@ mod crash;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod pipeline_file;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod quirks;
