@@ -36,8 +36,8 @@ const RESERVED: [(&str, &str); 6] = [
     ("index", "another name"),
 ];
 
-/// A file at work.
-pub(super) struct Expansion<'a, 't> {
+/// What is known of a file before its tasks are looked at.
+pub(super) struct Context<'a, 't> {
     pub(super) source: &'t str,
     pub(super) directory: &'a Path,
     pub(super) checker: &'a Checker,
@@ -45,46 +45,49 @@ pub(super) struct Expansion<'a, 't> {
     pub(super) document: &'a Node<'t>,
 }
 
-impl<'a, 't> Expansion<'a, 't> {
-    /// The pipeline, unless something is wrong.
-    pub(super) fn run(&self, mistakes: &mut Mistakes) -> Option<PipelineFile> {
-        let names = Names::of(self.document.get("tasks")?.items(), self.source, self.params, mistakes);
-        let mut tasks = Vec::with_capacity(names.count());
-        let mut capabilities = BTreeSet::new();
-        let mut edges = 0;
-        for group in 0..names.groups.len() {
-            for copy in 0..names.groups[group].names.len() {
-                if mistakes.is_full() {
-                    return None;
-                }
-                let task = self.task(&names, group, copy, &mut edges, &mut capabilities, mistakes);
-                tasks.extend(task);
+/// The pipeline, unless something is wrong.
+pub(super) fn expand(context: &Context<'_, '_>, mistakes: &mut Mistakes) -> Option<PipelineFile> {
+    let Context { source, params, document, .. } = *context;
+    let names = Names::of(document.get("tasks")?.items(), source, params, mistakes);
+    let mut work = Work { context, names: &names, edges: 0, capabilities: BTreeSet::new(), mistakes };
+    let mut tasks = Vec::with_capacity(names.count());
+    for (group, own) in names.groups.iter().enumerate() {
+        for copy in 0..own.names.len() {
+            if work.mistakes.is_full() {
+                return None;
             }
+            tasks.extend(work.task(group, copy));
         }
-        let scope = self.scope(&[]);
-        let name = scope.fill(self.document.get("name")?, mistakes);
-        let config = self.settings(scope, mistakes);
-        if !mistakes.is_empty() {
-            return None;
-        }
-        let circle = |circle| in_circle(&circle, &names);
-        let name = name?.text()?.to_owned();
-        let submission = mistakes.note(Submission::new(name, config, tasks).map_err(circle))?;
-        Some(PipelineFile { submission, capabilities })
     }
-
-    fn scope<'s>(&self, values: &'s [(std::rc::Rc<str>, Node<'t>)]) -> Scope<'s, 't>
-    where
-        'a: 's,
-    {
-        Scope { source: self.source, params: self.params, values }
+    let config = work.settings();
+    let name = Scope { source, params, values: &[] }.fill(document.get("name")?, work.mistakes);
+    let Work { capabilities, mistakes, .. } = work;
+    if !mistakes.is_empty() {
+        return None;
     }
+    let submission = Submission::new(name?.text()?.to_owned(), config, tasks);
+    let submission = mistakes.note(submission.map_err(|circle| in_circle(&circle, &names)))?;
+    Some(PipelineFile { submission, capabilities })
+}
 
-    fn settings(&self, scope: Scope<'_, 't>, mistakes: &mut Mistakes) -> Map<String, Value> {
+/// A file whose tasks are being written out.
+struct Work<'a, 't, 'm> {
+    context: &'a Context<'a, 't>,
+    names: &'a Names<'a, 't>,
+    /// Dependencies so far.
+    edges: usize,
+    capabilities: BTreeSet<String>,
+    mistakes: &'m mut Mistakes,
+}
+
+impl<'a, 't> Work<'a, 't, '_> {
+    fn settings(&mut self) -> Map<String, Value> {
+        let Context { source, params, document, checker, .. } = *self.context;
+        let scope = Scope { source, params, values: &[] };
         let mut config = Map::new();
         for name in SETTINGS {
-            if let Some(node) = self.document.get(name).and_then(|node| scope.fill(node, mistakes)) {
-                self.checker.setting(name, &node, mistakes);
+            if let Some(node) = document.get(name).and_then(|node| scope.fill(node, self.mistakes)) {
+                checker.setting(name, &node, self.mistakes);
                 config.insert(name.to_owned(), json!(*node));
             }
         }
@@ -92,74 +95,66 @@ impl<'a, 't> Expansion<'a, 't> {
     }
 
     /// One copy of a task.
-    fn task(
-        &self,
-        names: &Names<'_, 't>,
-        group: usize,
-        copy: usize,
-        edges: &mut usize,
-        capabilities: &mut BTreeSet<String>,
-        mistakes: &mut Mistakes,
-    ) -> Option<Task> {
-        let own = &names.groups[group];
-        let scope = self.scope(&own.spread.copies[copy]);
+    fn task(&mut self, group: usize, copy: usize) -> Option<Task> {
+        let Context { source, params, checker, directory, .. } = *self.context;
+        let own = &self.names.groups[group];
+        let scope = Scope { source, params, values: &own.spread.copies[copy] };
         let name = own.names[copy].as_str();
         let name_node = Node { data: Data::Text(Cow::Borrowed(name)), span: own.entry.get("name")?.span };
-        self.checker.task_value("name", &name_node, mistakes);
-        let (mut inputs, mut upstream) = (Vec::new(), Vec::new());
-        for (reference, input) in self.references(own.entry) {
-            let filled = scope.fill(reference, mistakes)?;
-            let text = filled.text()?;
-            let found = mistakes.note(names.find(text, input.is_some(), group, copy, reference.span))?;
-            *edges += found.tasks.len();
-            if *edges > EDGES_MAX {
+        checker.task_value("name", &name_node, self.mistakes);
+        let (upstream, inputs) = self.upstream(group, copy, scope);
+        let fields = self.fields(own.entry, scope);
+        let required = fields.iter().filter(|(key, _)| *key == "required_capabilities");
+        let required = required.flat_map(|(_, list)| list.items()).filter_map(Node::text);
+        self.capabilities.extend(required.map(str::to_owned));
+        let json =
+            TaskJson { name, fields, upstream: &upstream, inputs, names: self.names, group: own, copy, directory };
+        let json = serde_json::to_string(&json).map_err(|error| Mistake::at(own.entry.span, error.to_string()));
+        let json = self.mistakes.note(json)?;
+        if json.len() > TASK_BYTES_MAX {
+            let message = format!("`{name}` takes {} bytes, and one task may take {TASK_BYTES_MAX}", json.len());
+            self.mistakes.add(Mistake::at(own.entry.span, message).help("put the data into a file, and name that"));
+        }
+        Some(Task { name: name.to_owned(), depends_on: upstream, json })
+    }
+
+    /// The places of the tasks that a copy waits for, each once, and its inputs.
+    fn upstream(&mut self, group: usize, copy: usize, scope: Scope<'_, 't>) -> (Vec<usize>, Vec<Input<'a>>) {
+        let own = &self.names.groups[group];
+        let (mut upstream, mut inputs) = (Vec::new(), Vec::new());
+        for (reference, input) in references(own.entry) {
+            let filled = scope.fill(reference, self.mistakes);
+            let Some(text) = filled.as_ref().and_then(|filled| filled.text()) else { continue };
+            let found = self.names.find(text, input.is_some(), (group, copy), reference.span);
+            let Some(found) = self.mistakes.note(found) else { continue };
+            self.edges += found.tasks.len();
+            if self.edges > EDGES_MAX {
                 let message = format!("the tasks of this file have more than {EDGES_MAX} dependencies");
-                mistakes
-                    .add(Mistake::at(reference.span, message).help("let one task join the many, and depend on that"));
-                return None;
+                let help = "let one task join the many, and depend on that";
+                self.mistakes.add(Mistake::at(reference.span, message).help(help));
+                break;
             }
             upstream.extend(&found.tasks);
             inputs.extend(input.map(|name| Input { name, found }));
         }
         upstream.sort_unstable();
         upstream.dedup();
-        let bytes: usize = upstream.iter().map(|place| names.name(*place).len() + INPUT_OVERHEAD_BYTES).sum();
+        let bytes: usize = upstream.iter().map(|place| self.names.name(*place).len() + INPUT_OVERHEAD_BYTES).sum();
         if bytes > INPUT_BYTES_MAX {
+            let (name, count) = (&own.names[copy], upstream.len());
             let message = format!(
-                "`{name}` waits for {} tasks, whose names alone are {bytes} bytes of inputs, more than {INPUT_BYTES_MAX}",
-                upstream.len()
+                "`{name}` waits for {count} tasks, whose names alone are {bytes} bytes of inputs, more than {INPUT_BYTES_MAX}"
             );
-            mistakes.add(Mistake::at(own.entry.span, message).help("join them in two steps, or shorten the names"));
+            let help = "join them in two steps, or shorten the names";
+            self.mistakes.add(Mistake::at(own.entry.span, message).help(help));
         }
-        let fields = self.fields(own.entry, scope, mistakes);
-        let required = fields.iter().find(|(key, _)| *key == "required_capabilities");
-        capabilities
-            .extend(required.into_iter().flat_map(|(_, list)| list.items()).filter_map(Node::text).map(str::to_owned));
-        let json =
-            TaskJson { name, fields, upstream: &upstream, inputs, names, group: own, copy, directory: self.directory };
-        let json = mistakes.note(serde_json::to_string(&json).map_err(|error| Mistake::new(error.to_string())))?;
-        if json.len() > TASK_BYTES_MAX {
-            let message = format!("`{name}` takes {} bytes, and one task may take {TASK_BYTES_MAX}", json.len());
-            mistakes.add(Mistake::at(own.entry.span, message).help("put the data into a file, and name that"));
-        }
-        Some(Task { name: name.to_owned(), depends_on: upstream, json })
-    }
-
-    /// What names other tasks: `depends_on`, and `inputs` with their names.
-    fn references<'e>(&self, entry: &'e Node<'t>) -> impl Iterator<Item = (&'e Node<'t>, Option<&'e str>)> {
-        let depends_on = entry.get("depends_on").into_iter().flat_map(Node::items).map(|node| (node, None));
-        let inputs = entry.get("inputs").into_iter().flat_map(Node::entries);
-        depends_on.chain(inputs.map(|(key, node)| (node, Some(&*key.name))))
+        (upstream, inputs)
     }
 
     /// The keys of a task and of the defaults, the task's own first, with every expression filled in.
-    fn fields<'n>(
-        &'n self,
-        entry: &'n Node<'t>,
-        scope: Scope<'_, 't>,
-        mistakes: &mut Mistakes,
-    ) -> Vec<(&'n str, Cow<'n, Node<'t>>)> {
-        let defaults = self.document.get("defaults").map_or(&[][..], Node::entries);
+    fn fields(&mut self, entry: &'a Node<'t>, scope: Scope<'_, 't>) -> Vec<(&'a str, Cow<'a, Node<'t>>)> {
+        let Context { document, checker, .. } = *self.context;
+        let defaults = document.get("defaults").map_or(&[][..], Node::entries);
         let mut fields: Vec<(&str, Cow<'_, Node<'t>>)> = Vec::with_capacity(entry.entries().len() + defaults.len());
         for (key, node) in entry.entries().iter().chain(defaults) {
             let merged = matches!(&*key.name, "env" | "config");
@@ -167,27 +162,34 @@ impl<'a, 't> Expansion<'a, 't> {
             if known || node.data == Data::Null || RESOLVED.contains(&&*key.name) {
                 continue;
             }
-            let Some(filled) = scope.fill(node, mistakes) else { continue };
+            let Some(filled) = scope.fill(node, self.mistakes) else { continue };
             if matches!(filled, Cow::Owned(_)) {
-                self.checker.task_value(&key.name, &filled, mistakes);
+                checker.task_value(&key.name, &filled, self.mistakes);
             }
             if key.name == "config" {
-                self.note_reserved(node, mistakes);
+                note_reserved(node, checker, self.mistakes);
             }
             fields.push((&key.name, filled));
         }
         fields
     }
+}
 
-    fn note_reserved(&self, config: &Node<'t>, mistakes: &mut Mistakes) {
-        for (key, _) in config.entries() {
-            let setting = self.checker.is_task_key(&key.name).then_some(&*key.name);
-            let other = RESERVED.iter().find(|(name, _)| *name == key.name).map(|(_, instead)| *instead);
-            if let Some(instead) = other.or(setting) {
-                let message = format!("`config.{}` has a name with a meaning of its own", key.name);
-                let help = format!("write `{instead}` beside `config`, or choose another name");
-                mistakes.add(Mistake::at(key.span, message).help(help));
-            }
+/// What names other tasks: `depends_on`, and `inputs` with their names.
+fn references<'n, 't>(entry: &'n Node<'t>) -> impl Iterator<Item = (&'n Node<'t>, Option<&'n str>)> {
+    let depends_on = entry.get("depends_on").into_iter().flat_map(Node::items).map(|node| (node, None));
+    let inputs = entry.get("inputs").into_iter().flat_map(Node::entries);
+    depends_on.chain(inputs.map(|(key, node)| (node, Some(&*key.name))))
+}
+
+fn note_reserved(config: &Node<'_>, checker: &Checker, mistakes: &mut Mistakes) {
+    for (key, _) in config.entries() {
+        let setting = checker.is_task_key(&key.name).then_some(&*key.name);
+        let other = RESERVED.iter().find(|(name, _)| *name == key.name).map(|(_, instead)| *instead);
+        if let Some(instead) = other.or(setting) {
+            let message = format!("`config.{}` has a name with a meaning of its own", key.name);
+            let help = format!("write `{instead}` beside `config`, or choose another name");
+            mistakes.add(Mistake::at(key.span, message).help(help));
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::submission::{self, Submission};
 use checker::Checker;
 use error::Mistakes;
 pub(crate) use error::{Fault, PipelineFileError};
-use expand::Expansion;
+use expand::Context;
 pub(crate) use form::schema;
 pub(crate) use params::Setting;
 
@@ -65,7 +65,7 @@ pub(crate) fn load(path: &Path, settings: &[Setting]) -> Result<PipelineFile, Pi
     let unreadable = |cause: std::io::Error| {
         PipelineFileError::of_file(path, format!("the file cannot be read: {cause}; check the path"))
     };
-    let (text, directory) = read(path).map_err(unreadable)?;
+    let (text, directory) = read_file(path).map_err(unreadable)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let message = format!("the file has more than {FILE_BYTES_MAX} bytes; use `foreach`, or several pipelines");
         return Err(PipelineFileError::of_file(path, message));
@@ -74,7 +74,7 @@ pub(crate) fn load(path: &Path, settings: &[Setting]) -> Result<PipelineFile, Pi
 }
 
 /// The text, at most one byte more than is allowed, and the directory where relative paths start.
-fn read(path: &Path) -> std::io::Result<(String, PathBuf)> {
+fn read_file(path: &Path) -> std::io::Result<(String, PathBuf)> {
     let mut text = String::new();
     if path.as_os_str() == STDIN {
         std::io::stdin().take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
@@ -88,13 +88,13 @@ fn read(path: &Path) -> std::io::Result<(String, PathBuf)> {
 /// Expands the text of a file in `directory`, which must be absolute.
 fn parse(text: &str, directory: &Path, settings: &[Setting]) -> Result<PipelineFile, Mistakes> {
     let mut mistakes = Mistakes::default();
-    match expand(text, directory, settings, &mut mistakes) {
+    match understand(text, directory, settings, &mut mistakes) {
         Some(file) if mistakes.is_empty() => Ok(file),
         _ => Err(mistakes),
     }
 }
 
-fn expand(text: &str, directory: &Path, settings: &[Setting], mistakes: &mut Mistakes) -> Option<PipelineFile> {
+fn understand(text: &str, directory: &Path, settings: &[Setting], mistakes: &mut Mistakes) -> Option<PipelineFile> {
     tracing::debug!(bytes = text.len(), "pipeline file: parsing");
     let checker = mistakes.note(Checker::new())?;
     let document = tree::parse(text, mistakes);
@@ -103,8 +103,8 @@ fn expand(text: &str, directory: &Path, settings: &[Setting], mistakes: &mut Mis
     checker.file(&document, mistakes);
     let params = params::values(&document, settings, mistakes);
     tracing::debug!("pipeline file: expanding");
-    let expansion = Expansion { source: text, directory, checker: &checker, params: &params, document: &document };
-    let file = expansion.run(mistakes);
+    let context = Context { source: text, directory, checker: &checker, params: &params, document: &document };
+    let file = expand::expand(&context, mistakes);
     tracing::debug!("pipeline file: done");
     file
 }

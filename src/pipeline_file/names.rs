@@ -88,8 +88,14 @@ impl<'a, 't> Names<'a, 't> {
         self.groups.get(group).and_then(|group| group.names.get(place - group.first)).map_or("", String::as_str)
     }
 
-    /// What a reference of a copy of `group` means. With `path`, keys may stand behind the name.
-    pub(super) fn find(&self, text: &str, path: bool, group: usize, copy: usize, span: Span) -> Result<Found, Mistake> {
+    /// What a reference means for a copy of a group. With `path`, keys may stand behind the name.
+    pub(super) fn find(
+        &self,
+        text: &str,
+        path: bool,
+        (group, copy): (usize, usize),
+        span: Span,
+    ) -> Result<Found, Mistake> {
         let (head, path) = if path { self.split(text) } else { (text, Vec::new()) };
         let found = |tasks, many| Ok(Found { tasks, many, path: path.clone() });
         let (name, choice) = match head.strip_suffix(']').and_then(|head| head.split_once('[')) {
