@@ -113,7 +113,9 @@ impl<'a, 't> Names<'a, 't> {
         };
         match choice.map(str::trim) {
             None => found((meant.first..meant.first + meant.names.len()).collect(), true),
-            Some("same") if meant.spread.matches(&self.groups[group].spread) => found(vec![meant.first + copy], false),
+            Some("same") if meant.spread.pairs_with(&self.groups[group].spread, copy) => {
+                found(vec![meant.first + copy], false)
+            }
             Some("same") => {
                 let message = format!("`{name}` has other copies than this task, so none is the same");
                 Err(Mistake::at(span, message).help("give both the same `replicas`, `matrix` or `foreach`"))

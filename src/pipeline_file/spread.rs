@@ -96,17 +96,12 @@ impl<'t> Spread<'t> {
         found.or_else(part).and_then(Node::text) == Some(wanted)
     }
 
-    /// Whether the copies of both belong together one by one, as `name[same]` asks.
-    pub(super) fn matches(&self, other: &Self) -> bool {
-        let same = |(one, other): (&Values<'t>, &Values<'t>)| {
-            let texts = |values: &Values<'t>| {
-                values.iter().map(|(key, value)| (Rc::clone(key), value.data.clone())).collect::<Vec<_>>()
-            };
-            texts(one) == texts(other)
-        };
+    /// Whether this copy of both belongs together, as `name[same]` asks.
+    pub(super) fn pairs_with(&self, other: &Self, copy: usize) -> bool {
+        let own = || self.copies[copy].iter().map(|(key, value)| (key, &value.data));
         self.kind == other.kind
             && self.copies.len() == other.copies.len()
-            && (self.kind != Kind::Matrix || self.copies.iter().zip(&other.copies).all(same))
+            && (self.kind != Kind::Matrix || own().eq(other.copies[copy].iter().map(|(key, value)| (key, &value.data))))
     }
 }
 

@@ -4,6 +4,7 @@
 //! environment is `1.10`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
@@ -194,8 +195,10 @@ impl<'t> Builder<'t, '_> {
                 let Some((_, node)) = named else {
                     return Err(Mistake::at(span, "an alias inside of what it names has no end; write the value out"));
                 };
+                // Counted before it is copied: aliases of aliases grow without end.
+                self.nodes += size(node);
+                within_limit(self.nodes, span)?;
                 let node = node.clone();
-                self.nodes += size(&node);
                 self.put(node, 0)
             }
             Event::DocumentStart(..) if self.root.is_some() => {
@@ -222,12 +225,7 @@ impl<'t> Builder<'t, '_> {
 
     fn put(&mut self, node: Node<'t>, anchor: usize) -> Result<(), Mistake> {
         self.nodes += 1;
-        if self.nodes > NODES_MAX {
-            return Err(Mistake::at(
-                node.span,
-                format!("the file has more than {NODES_MAX} values; split the pipeline"),
-            ));
-        }
+        within_limit(self.nodes, node.span)?;
         if anchor != 0 {
             self.nodes += size(&node);
             self.anchors.push((anchor, node.clone()));
@@ -246,6 +244,13 @@ impl<'t> Builder<'t, '_> {
         }
         Ok(())
     }
+}
+
+fn within_limit(nodes: usize, span: Span) -> Result<(), Mistake> {
+    if nodes > NODES_MAX {
+        return Err(Mistake::at(span, format!("the file has more than {NODES_MAX} values; split the pipeline")));
+    }
+    Ok(())
 }
 
 fn key(node: Node<'_>) -> Result<Key<'_>, Mistake> {
@@ -283,13 +288,14 @@ fn merge(node: &mut Node<'_>) -> Result<(), Mistake> {
     let Data::Map(entries) = &mut node.data else { return Ok(()) };
     let Some(place) = entries.iter().position(|(key, _)| key.name == "<<") else { return Ok(()) };
     let (key, merged) = entries.remove(place);
+    let mut known: BTreeSet<Cow<'_, str>> = entries.iter().map(|(key, _)| key.name.clone()).collect();
     let sources = if let Data::List(all) = merged.data { all } else { vec![merged] };
     for source in sources {
         let Data::Map(more) = source.data else {
             return Err(Mistake::at(key.span, "`<<` takes a mapping, or a list of them; name one with `*`"));
         };
         for (key, value) in more {
-            if !entries.iter().any(|(own, _)| own.name == key.name) {
+            if known.insert(key.name.clone()) {
                 entries.push((key, value));
             }
         }

@@ -206,6 +206,10 @@ fn names_are_unique_and_choices_choose_something() {
             "4:39 `a` has other copies than this task, so none is the same; give both the same `replicas`, `matrix` or `foreach`",
         ),
         (
+            "- {name: a, matrix: {k: [1, 2]}}\n- {name: b, matrix: {k: [1, 3]}, depends_on: ['a[same]']}",
+            "4:47 `a` has other copies than this task, so none is the same; give both the same `replicas`, `matrix` or `foreach`",
+        ),
+        (
             "- {name: a}\n- {name: b, depends_on: ['a[k=1]']}",
             "4:26 `a` is one task, so there is nothing to choose in `[…]`; -",
         ),
