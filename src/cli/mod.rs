@@ -3,11 +3,13 @@
 
 mod agent;
 mod call;
+mod check;
 mod exit;
 mod log;
 mod output;
 mod ps;
 mod run;
+mod schema;
 mod serve;
 mod server_url;
 mod signals;
@@ -39,6 +41,10 @@ struct Cli {
 enum Verb {
     /// Run a pipeline file from start to end, with everything it needs in this process
     Run(run::Args),
+    /// Find the mistakes of a pipeline file
+    Check(check::Args),
+    /// Print a JSON Schema
+    Schema(schema::Args),
     /// Start the coordinator and serve until a signal comes
     Serve(serve::Args),
     /// Run tasks for a coordinator
@@ -55,6 +61,8 @@ impl Verb {
     async fn run(self) -> Result<Exit, Trouble> {
         match self {
             Self::Run(args) => run::run(args).await,
+            Self::Check(args) => check::run(&args),
+            Self::Schema(args) => schema::run(&args),
             Self::Serve(args) => serve::run(args).await,
             Self::Agent(args) => agent::run(args).await,
             Self::Ps(args) => ps::run(args).await,
@@ -68,7 +76,7 @@ impl Verb {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Serve(_) | Self::Agent(_) => "info",
-            Self::Run(_) | Self::Ps(_) | Self::Call(_) | Self::Log(_) => "warn",
+            Self::Run(_) | Self::Check(_) | Self::Schema(_) | Self::Ps(_) | Self::Call(_) | Self::Log(_) => "warn",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! so that the coordinator always knows the names. The pipeline is idle meanwhile: nothing of it runs before all of it is there.
 
 mod order;
+mod rehearsal;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use crate::client::{Client, ClientError, OUTBOUND_FRAME_BYTES_MAX};
+pub(crate) use rehearsal::rehearse;
 
 /// What a frame holds beside its tasks and the pipeline's own words, in bytes: the envelope, an id and the names of the parameters
 /// take some 300.
@@ -74,6 +76,7 @@ impl Submission {
         &self.name
     }
 
+    /// The tasks, in the order of their author.
     pub(crate) fn tasks(&self) -> &[Task] {
         &self.tasks
     }
@@ -108,12 +111,13 @@ impl Submission {
             config.insert(TASKS_EXPECTED.to_owned(), json!(self.tasks.len()));
         }
         config.insert("tasks".to_owned(), self.list(part)?);
-        Ok(Call { method: "pipeline/create", params: json!({"name": self.name, "config": config}) })
+        let name = Value::from(self.name.as_str());
+        Ok(Call { method: "pipeline/create", params: object([("name", name), ("config", Value::Object(config))]) })
     }
 
     /// The call that adds the tasks of this part.
     fn add(&self, pipeline_id: &str, part: &Range<usize>) -> Result<Call, ClientError> {
-        let params = json!({"pipeline_id": pipeline_id, "tasks": self.list(part)?});
+        let params = object([("pipeline_id", Value::from(pipeline_id)), ("tasks", self.list(part)?)]);
         Ok(Call { method: "task/create", params })
     }
 
@@ -132,6 +136,11 @@ impl Submission {
     }
 }
 
+/// An object of these fields. (`json!` would copy them, and they are megabytes.)
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
 /// Whether all tasks of this pipeline are there, by its record (protocol §5).
 pub(crate) fn is_whole(info: &Value) -> bool {
     let expected = info["config"][TASKS_EXPECTED].as_u64();
@@ -145,6 +154,7 @@ pub(crate) fn is_whole(info: &Value) -> bool {
 pub(crate) async fn submit(client: &Client, submission: &Submission) -> Result<String, ClientError> {
     let send = async |call: Call| client.call(call.method, call.params).await;
     let parts = submission.parts();
+    tracing::debug!(tasks = submission.tasks.len(), calls = parts.len(), "submission: begun");
     let created = send(submission.create(&parts[0])?).await?;
     let id = created["pipeline_id"].as_str().unwrap_or_default();
     // Requests leave in the order in which the stream first polls them, and take effect in the order in which they leave.
@@ -155,5 +165,6 @@ pub(crate) async fn submit(client: &Client, submission: &Submission) -> Result<S
         let _ = send(half_made).await;
         return Err(error);
     }
+    tracing::debug!("submission: done");
     Ok(id.to_owned())
 }

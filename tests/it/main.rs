@@ -13,6 +13,8 @@ mod examples;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod pipeline_file;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod quirks;

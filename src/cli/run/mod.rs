@@ -22,7 +22,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::coordinator::Failed;
 use crate::embedded::Coordinator;
-use crate::pipeline_file::{self, PipelineFile};
+use crate::pipeline_file::{self, PipelineFile, Setting};
 use job::Job;
 
 /// The command line of `run`.
@@ -31,8 +31,11 @@ pub(super) struct Args {
     /// The pipeline to run
     #[arg(value_name = "PIPELINE.yaml", required_unless_present = "resume")]
     pipeline: Option<PathBuf>,
+    /// Give a parameter of the file a value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<Setting>,
     /// Go on with what an earlier run in the data directory left unfinished
-    #[arg(long, conflicts_with = "pipeline")]
+    #[arg(long, conflicts_with_all = ["pipeline", "set"])]
     resume: bool,
     /// The directory that holds the history
     #[arg(long, value_name = "DIR", default_value = ".everlog")]
@@ -61,7 +64,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     if args.resume {
         Trouble::unless_data(&args.data)?;
     }
-    let file = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
+    let file = args.pipeline.as_deref().map(|path| pipeline_file::load(path, &args.set)).transpose()?;
     let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?;
     config.server.host = "127.0.0.1".to_owned();
     config.server.port = 0;
