@@ -12,6 +12,7 @@ mod config;
 mod coordinator;
 mod exchange;
 mod failure;
+mod health;
 mod history;
 mod machine;
 mod pipeline_file;

@@ -8,11 +8,12 @@ mod envelope;
 mod handshake;
 pub(crate) mod limits;
 mod outbound;
+mod places;
 mod session;
 mod turns;
 
 use crate::coordinator::{Coordinator, Failed, Options};
-use crate::exchange::{Outgoing, Sample};
+use crate::exchange::{Inbound, Message, Outgoing, Sample};
 use crate::failure::Failure;
 use crate::machine::{Load, Machine, SystemSample, Watch};
 use crate::shared::Shared;
@@ -39,7 +40,7 @@ pub(crate) struct ServerConfig {
     /// Listen on other than loopback addresses although nobody is asked who they are.
     pub allow_remote: bool,
     /// Connections at a time.
-    pub max_connections: usize,
+    pub max_connections: u32,
     /// Bytes of the longest inbound frame.
     pub max_frame_bytes: usize,
     /// Time between two samples of the machine.
@@ -138,13 +139,14 @@ impl Server {
     pub(crate) async fn start(config: ServerConfig) -> Result<Self, StartError> {
         let doorway = door::bind(&config).await?;
         let options = Options { settings: of_this_machine(config.settings.clone()), data: config.data.clone() };
+        let local = LocalConnections::default();
+        let door = doorway.serve(&config, Arc::clone(&local));
         let opened = tokio::task::spawn_blocking(move || Coordinator::open(options)).await;
         let coordinator = Arc::new(opened.map_err(StartError::Broken)??);
         let shared = coordinator.shared();
-        let local = LocalConnections::default();
         let machine = watch_machine(&config, &coordinator, &shared, &local).map_err(StartError::Thread)?;
         let numbers = Arc::clone(&coordinator);
-        let door = doorway.open(&config, Arc::clone(&shared), Box::new(move || numbers.next_connection()), local);
+        door.open(Arc::clone(&shared), Box::new(move || numbers.next_connection()));
         let heartbeat = tokio::spawn(beat(Arc::clone(&shared)));
         Ok(Self { coordinator, shared, door, machine, heartbeat })
     }
@@ -159,6 +161,23 @@ impl Server {
     #[must_use]
     pub(crate) fn url(&self) -> String {
         format!("ws://{}", self.addr())
+    }
+
+    /// Tells whether the process does its work, as often as it is asked.
+    pub(crate) fn watch(&self) -> impl Fn() -> Result<(), String> + Send + 'static {
+        let hall = self.door.hall();
+        move || hall.examine(|vitals| vitals.live())
+    }
+
+    /// Takes over what of a configuration can change at run time.
+    pub(crate) async fn configure(&self, config: &ServerConfig) {
+        self.door.set_connections_max(config.max_connections);
+        self.machine.set_interval(config.system_interval);
+        let message = Message::Configure { settings: of_this_machine(config.settings.clone()) };
+        let inbox = self.shared.inbox.clone();
+        // It may be full, and it is closed once the writer has ended, which is told elsewhere.
+        let send = move || drop(inbox.send(Inbound { connection: 0, bytes: 0, message }));
+        drop(tokio::task::spawn_blocking(send).await);
     }
 
     /// Resolves when the coordinator has died: the process has to end then, and a restart replays.

@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod harness;
@@ -14,3 +16,5 @@ mod harness;
 mod protocol;
 #[cfg(test)]
 mod quirks;
+#[cfg(test)]
+mod service;

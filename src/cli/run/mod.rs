@@ -19,7 +19,7 @@ use super::signals::Signals;
 use super::terminal;
 use crate::agent::{Agent, AgentConfig, AgentError, CancelToken, CommandHandler};
 use crate::client::Client;
-use crate::config::Config;
+use crate::config::Sources;
 use crate::coordinator::Failed;
 use crate::pipeline_file::{self, Submission};
 use crate::server::Server;
@@ -62,7 +62,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
         Trouble::unless_data(&args.data)?;
     }
     let submission = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
-    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?.server();
+    let mut config = Sources::of_process(args.config.as_deref()).load()?.config.server();
     config.data.clone_from(&args.data);
     config.host = "127.0.0.1".to_owned();
     config.port = 0;

@@ -26,8 +26,9 @@ fn config() -> ServerConfig {
 async fn open(stage: &Stage) -> Door {
     let doorway = door::bind(&config()).await.unwrap();
     let numbers = AtomicU64::new(1);
-    let next = Box::new(move || numbers.fetch_add(1, Ordering::Relaxed));
-    doorway.open(&config(), Arc::clone(&stage.shared), next, LocalConnections::default())
+    let door = doorway.serve(&config(), LocalConnections::default());
+    door.open(Arc::clone(&stage.shared), Box::new(move || numbers.fetch_add(1, Ordering::Relaxed)));
+    door
 }
 
 async fn connect(door: &Door, headers: &[(&'static str, &str)]) -> Result<Client, (u16, String)> {

@@ -1,0 +1,31 @@
+//! `everlog schema`: JSON Schemas for editors and for other programs.
+
+use std::io::Write;
+
+use clap::ValueEnum;
+
+use super::exit::{Exit, Trouble};
+use super::output;
+use crate::config;
+
+/// The command line of `schema`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What it describes
+    #[arg(value_enum)]
+    topic: Topic,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Topic {
+    /// The configuration file
+    Config,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
+    let schema = match args.topic {
+        Topic::Config => config::manual::schema(),
+    };
+    writeln!(std::io::stdout(), "{}", output::pretty(&schema))?;
+    Ok(Exit::Ok)
+}
