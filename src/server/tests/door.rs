@@ -71,6 +71,38 @@ async fn a_request_goes_in_and_its_answer_comes_out() {
 }
 
 #[tokio::test]
+async fn clients_wait_until_the_log_is_read_and_probes_do_not() {
+    let stage = Stage::new(10);
+    let door = door::bind(&config()).await.unwrap().serve(&config(), LocalConnections::default());
+    let ((live, _), (ready, said)) = (probe(&door, "/healthz").await, probe(&door, "/readyz").await);
+    assert_eq!((live, ready, &said["status"]), (200, 503, &json!("unavailable")));
+    assert!(said["reason"].as_str().unwrap().contains("reads its log"), "{said}");
+    let addr = door.addr();
+    let waiting = tokio::spawn(async move { connect_async(format!("ws://{addr}")).await.map(drop) });
+    stage.shared.pulse.turned(None, crate::clock::mono_ms());
+    door.open(Arc::clone(&stage.shared), Box::new(|| 1));
+    waiting.await.unwrap().unwrap();
+    assert_eq!(probe(&door, "/readyz").await.0, 200);
+}
+
+/// The answer to a probe.
+async fn probe(door: &Door, path: &str) -> (u16, Value) {
+    let answer = ask(door, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+}
+
+/// Sends a text over a plain connection; all that comes back.
+async fn ask(door: &Door, request: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = TcpStream::connect(door.addr()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
 async fn foreign_pages_and_names_are_turned_away() {
     let stage = Stage::new(10);
     let door = open(&stage).await;
@@ -120,13 +152,9 @@ async fn a_frame_that_is_too_long_is_answered_and_ends_the_connection() {
 
 #[tokio::test]
 async fn a_peer_that_speaks_no_websocket_is_told_what_this_is() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let stage = Stage::new(10);
     let door = open(&stage).await;
-    let mut stream = TcpStream::connect(door.addr()).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    let answer = ask(&door, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 426") && answer.contains("WebSocket"), "{answer}");
 }
 
