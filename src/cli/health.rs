@@ -4,6 +4,8 @@
 use std::io;
 use std::time::Duration;
 
+use axum::http::Uri;
+use axum::http::uri::InvalidUri;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,8 +38,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let url = args.server.get();
     let path = if args.ready { "/readyz" } else { "/healthz" };
-    let host = url.strip_prefix("ws://").unwrap_or(&url).trim_end_matches('/');
-    let answer = match timeout(ANSWER_WITHIN, ask(host, path)).await {
+    let host = host_of(&url)?;
+    let answer = match timeout(ANSWER_WITHIN, ask(&host, path)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(unreachable(&url, error.to_string())),
         Err(_) => return Err(unreachable(&url, format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
@@ -53,6 +55,19 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
 
 /// The status of an answer that all is well.
 const OK: &str = "200";
+
+/// `HOST:PORT` of an address.
+fn host_of(url: &str) -> Result<String, ClientError> {
+    let bad = |cause: String| ClientError::BadAddress { url: url.to_owned(), cause };
+    let uri: Uri = url.parse().map_err(|error: InvalidUri| bad(error.to_string()))?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("ws"), Some(host)) => Ok(format!("{}:{}", host.host(), host.port_u16().unwrap_or(PORT_DEFAULT))),
+        _ => Err(bad("it does not begin with ws:// and a host".to_owned())),
+    }
+}
+
+/// The port of an address that names none.
+const PORT_DEFAULT: u16 = 80;
 
 async fn ask(host: &str, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(host).await?;

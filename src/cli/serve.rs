@@ -55,18 +55,21 @@ pub(super) async fn run(args: Args, logging: &Logging, log_format: Option<LogFor
     }
     tracing::info!("draining; another signal exits at once");
     notify::stopping();
-    let seconds = config.service.drain_deadline;
     tokio::select! {
-        drained = timeout(Duration::from_secs_f64(seconds), server.drain()) => match drained {
-            Ok(drained) => drained?,
-            Err(_) => return Err(Trouble::Failed(format!(
-                "draining took longer than service.drain_deadline ({seconds} s), so the process ends without it; everything \
-                 acknowledged is on disk, and the next start reads it back"
-            ))),
-        },
-        () = signals.next() => return Ok(Exit::Interrupted),
+        drained = drain(server, config.service.drain_deadline) => drained,
+        () = signals.next() => Ok(Exit::Interrupted),
     }
-    Ok(Exit::Ok)
+}
+
+/// Ends in order, within so many seconds.
+async fn drain(server: Server, seconds: f64) -> Result<Exit, Trouble> {
+    match timeout(Duration::from_secs_f64(seconds), server.drain()).await {
+        Ok(drained) => Ok(drained.map(|()| Exit::Ok)?),
+        Err(_) => Err(Trouble::Failed(format!(
+            "draining took longer than service.drain_deadline ({seconds} s), so the process ends without it; everything \
+             acknowledged is on disk, and the next start reads it back"
+        ))),
+    }
 }
 
 /// Reads the configuration again. What can change at run time does; on any error everything stays as it is.

@@ -90,6 +90,16 @@ fn a_broken_file_changes_nothing() {
 }
 
 #[test]
+fn more_is_told_as_soon_as_that_is_asked_for() {
+    let mut server = Server::configured("log: {level: error}\n");
+    server.reconfigure("log: {level: info, format: json}\n");
+    // Neither this nor its form was to be had before.
+    server.process().until_told(r#""message":"log.level is now info; it was error""#);
+    let ended = server.terminate().expect_code(0);
+    assert!(!ended.stderr.contains("opened"), "{ended:?}");
+}
+
+#[test]
 fn messages_are_json_where_that_is_asked_for() {
     let mut server = Server::tuned(|command| command.args(["--log-format", "json"]));
     let ended = server.terminate().expect_code(0);
@@ -129,7 +139,8 @@ fn a_probe_tells_who_is_not_there_from_who_is_not_well() {
     });
     health(&url, &[]).end().expect_code(1).expect_told(&["does not answer as a coordinator of this release: nope"]);
     other.join().unwrap();
-    health(&url, &[]).end().expect_code(69).expect_told(&["cannot be reached", "everlog serve"]);
+    health("http://localhost", &[]).end().expect_code(2).expect_told(&["one looks like ws://localhost:8700"]);
+    health(&format!("{url}/any/path"), &[]).end().expect_code(69).expect_told(&["cannot be reached", "everlog serve"]);
 }
 
 #[test]

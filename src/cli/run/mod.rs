@@ -62,7 +62,9 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
         Trouble::unless_data(&args.data)?;
     }
     let submission = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
-    let mut config = Sources::of_process(args.config.as_deref()).load()?.config.server();
+    let loaded = Sources::of_process(args.config.as_deref()).load()?;
+    loaded.warn();
+    let mut config = loaded.config.server();
     config.data.clone_from(&args.data);
     config.host = "127.0.0.1".to_owned();
     config.port = 0;

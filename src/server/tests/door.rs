@@ -85,6 +85,25 @@ async fn clients_wait_until_the_log_is_read_and_probes_do_not() {
     assert_eq!(probe(&door, "/readyz").await.0, 200);
 }
 
+#[tokio::test]
+async fn a_long_turn_holds_up_no_probe() {
+    let stage = Stage::new(10);
+    let door = open(&stage).await;
+    stage.shared.pulse.turned(None, crate::clock::mono_ms());
+    let (shared, (begun, begins), (end, ends)) = (Arc::clone(&stage.shared), bounded(1), bounded::<()>(0));
+    let turn = std::thread::spawn(move || {
+        let _deciding = shared.state.write();
+        begun.send(()).unwrap();
+        ends.recv().unwrap_err();
+    });
+    begins.recv().unwrap();
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(probe(&door, path).await.0, 200, "{path}");
+    }
+    drop(end);
+    turn.join().unwrap();
+}
+
 /// The answer to a probe.
 async fn probe(door: &Door, path: &str) -> (u16, Value) {
     let answer = ask(door, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await;
