@@ -123,6 +123,12 @@ impl<S: TimeSource> Clock for SystemClock<S> {
     }
 }
 
+/// Milliseconds on the scale of every [`SystemClock::mono_ms`], also before there is one.
+#[must_use]
+pub(crate) fn mono_ms() -> i64 {
+    OsTime.mono_ns() / MILLISECOND_NS
+}
+
 /// The present moment of the wall clock, as protocol text: for what clients and agents write, never for log time.
 #[must_use]
 pub(crate) fn now_text() -> String {

@@ -54,6 +54,7 @@ pub(super) enum Trouble {
     #[error(transparent)]
     Server(#[from] StartError),
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Coordinator(#[from] Failed),

@@ -1,29 +1,34 @@
-//! `everlog schema`: the JSON Schemas that editors and validators read.
+//! `everlog schema`: JSON Schemas for editors and for other programs.
 
 use std::io::Write;
 
+use clap::ValueEnum;
+
 use super::exit::{Exit, Trouble};
-use crate::pipeline_file;
+use super::output;
+use crate::{config, pipeline_file};
 
 /// The command line of `schema`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Of what
+    /// What it describes
     #[arg(value_enum)]
     topic: Topic,
 }
 
-/// What there is a schema of.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Topic {
     /// The pipeline file
     Pipeline,
+    /// The configuration file
+    Config,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let schema = match args.topic {
-        Topic::Pipeline => pipeline_file::schema(),
+        Topic::Pipeline => pipeline_file::schema().to_value(),
+        Topic::Config => config::manual::schema(),
     };
-    writeln!(std::io::stdout(), "{:#}", schema.as_value())?;
+    writeln!(std::io::stdout(), "{}", output::pretty(&schema))?;
     Ok(Exit::Ok)
 }

@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod examples;
@@ -22,3 +24,4 @@ mod quirks;
 mod reconnect;
 #[cfg(test)]
 mod typed;
+mod service;

@@ -176,6 +176,7 @@ impl Any {
     fn of_coordinator_and_pipelines(&mut self) -> Vec<Event> {
         vec![
             event::CoordinatorStarted { version: self.text(), settings: self.settings() }.into(),
+            event::CoordinatorConfigured { settings: self.settings() }.into(),
             event::CoordinatorStopped { reason: self.text() }.into(),
             event::ConnectionOpened { connection: self.u64(), peer: self.text() }.into(),
             event::OperationsObserved {
