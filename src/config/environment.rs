@@ -66,7 +66,7 @@ impl Environment {
             (Some(_), Some(_)) => Err(ConfigError::BothSet { name: name.to_owned() }),
             (None, Some(path)) => match std::fs::read_to_string(path) {
                 Ok(text) => Ok(Some(Found { text: text.trim().to_owned(), variable: by_file })),
-                Err(source) => Err(ConfigError::ValueFile { variable: by_file, path: PathBuf::from(path), source }),
+                Err(cause) => Err(ConfigError::ValueFile { variable: by_file, path: PathBuf::from(path), cause }),
             },
         }
     }

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(crate) enum ConfigError {
     /// The file can not be read.
-    #[error("cannot read {}: {source}; name another file, or none for the defaults", path.display())]
+    #[error("cannot read {}: {cause}; name another file, or none for the defaults", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file says something that makes no sense.
     #[error(transparent)]
@@ -45,14 +45,14 @@ pub(crate) enum ConfigError {
         name: String,
     },
     /// A file that should hold a value can not be read.
-    #[error("the environment variable {variable} names {}, which cannot be read: {source}; name another file, or unset it", path.display())]
+    #[error("the environment variable {variable} names {}, which cannot be read: {cause}; name another file, or unset it", path.display())]
     ValueFile {
         /// The variable.
         variable: String,
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 

@@ -34,7 +34,7 @@ pub(super) fn of_user(environment: &Environment) -> Option<PathBuf> {
 /// Reads a file into `loaded`.
 pub(super) fn read(path: &Path, loaded: &mut Loaded) -> Result<(), ConfigError> {
     let text =
-        std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
     let mistake = |place: Option<Location>, message: String| FileMistake::new(path, &text, place, message);
     // A file of comments alone is null, and so is a section without keys.
     let document: Option<Document> = serde_saphyr::from_str(&text).map_err(|error| {

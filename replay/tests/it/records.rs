@@ -176,7 +176,6 @@ impl Any {
     fn of_coordinator_and_pipelines(&mut self) -> Vec<Event> {
         vec![
             event::CoordinatorStarted { version: self.text(), settings: self.settings() }.into(),
-            event::CoordinatorConfigured { settings: self.settings() }.into(),
             event::CoordinatorStopped { reason: self.text() }.into(),
             event::ConnectionOpened { connection: self.u64(), peer: self.text() }.into(),
             event::OperationsObserved {
@@ -195,6 +194,7 @@ impl Any {
                 over_memory: self.bool(),
             }
             .into(),
+            event::CoordinatorConfigured { settings: self.settings() }.into(),
             event::PipelineCreated {
                 pipeline: self.pipeline(),
                 name: self.text(),
