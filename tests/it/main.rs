@@ -23,5 +23,6 @@ mod quirks;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
-mod typed;
 mod service;
+#[cfg(test)]
+mod typed;
