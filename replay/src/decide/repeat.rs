@@ -35,8 +35,8 @@ impl Decision<'_> {
             return Err(Refusal::TaskEnded { task: id, status: task.status });
         }
         let run = self.state.pipeline_of(task);
-        let fellows = run.into_iter().flat_map(|run| &run.tasks).map(|ix| &self.state.tasks[*ix]);
-        match fellows.filter(|fellow| fellow.retry_of == Some(id)).last() {
+        let mut fellows = run.into_iter().flat_map(|run| &run.tasks).map(|ix| &self.state.tasks[*ix]);
+        match fellows.rfind(|fellow| fellow.retry_of == Some(id)) {
             Some(again) => refuse(format!("it runs again already, as task {}", again.id)),
             None => self.repeat(run, vec![task], new),
         }
