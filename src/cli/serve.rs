@@ -8,8 +8,13 @@ use super::signals::Signals;
 use crate::config::Config;
 use crate::server::Server;
 
+const EXAMPLES: &str = "Examples:
+  everlog serve
+  everlog serve --data /var/lib/everlog --port 9000";
+
 /// The command line of `serve`. A flag counts more than the environment, and that more than the file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The directory that holds the history and everything derived from it
     #[arg(long, value_name = "DIR", default_value = ".everlog")]

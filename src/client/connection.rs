@@ -60,6 +60,10 @@ pub(super) async fn open(url: &str, options: &ClientOptions) -> Result<Socket, C
             }
             Err(unreachable(format!("what answers there is no coordinator (HTTP {status})")))
         }
+        // Something else speaks there: another protocol, or HTTP without an upgrade.
+        Ok(Err(error @ WsError::Protocol(_))) => {
+            Err(unreachable(format!("what answers there is no coordinator ({error})")))
+        }
         Ok(Err(error)) => Err(unreachable(error.to_string())),
         Err(_elapsed) => Err(unreachable(format!("no answer within {} s", CLOSE_TIMEOUT.as_secs()))),
     }

@@ -14,3 +14,5 @@ mod harness;
 mod protocol;
 #[cfg(test)]
 mod quirks;
+#[cfg(test)]
+mod verbs;
