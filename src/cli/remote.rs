@@ -40,6 +40,9 @@ impl Remote {
             Err(ClientError::Refused { code: METHOD_NOT_FOUND, .. }) => {
                 Err(Trouble::OldServer(format!("the coordinator has no method {method}")))
             }
+            Err(ClientError::Refused { code, message, data }) => {
+                Err(ClientError::Refused { code, message: in_verbs(message), data }.into())
+            }
             answered => Ok(answered?),
         }
     }
@@ -48,6 +51,24 @@ impl Remote {
     pub(super) async fn call_by_hand(&self, method: &str, params: Value) -> Result<Value, Trouble> {
         Ok(self.client.request(method, params).await?)
     }
+}
+
+/// The methods that refusals name as the next step, and the verbs that do the same.
+const VERBS: [(&str, &str); 9] = [
+    ("pipeline/list", "`everlog ps --all`"),
+    ("pipeline/status", "`everlog status`"),
+    ("pipeline/start", "`everlog start`"),
+    ("pipeline/resume", "`everlog resume`"),
+    ("pipeline/stop", "`everlog stop`"),
+    ("pipeline/delete", "`everlog delete`"),
+    ("task/list", "`everlog tasks`"),
+    ("error/list", "`everlog errors`"),
+    ("memory/delete", "`everlog memory rm`"),
+];
+
+/// A refusal in the words of the command line.
+fn in_verbs(message: String) -> String {
+    VERBS.iter().fold(message, |message, (method, verb)| message.replace(method, verb))
 }
 
 /// What a feed tells.
@@ -110,4 +131,61 @@ async fn subscribe(url: &str, topics: &[String]) -> Result<(Remote, Notification
     let (client, notifications) = Client::connect(url).await?;
     client.request("subscribe", json!({"topics": topics})).await?;
     Ok((Remote { client }, notifications))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::Exit;
+    use crate::client::testing::Coordinator;
+
+    /// A coordinator of a test's own, with a feed whose subscription it has granted.
+    async fn fed(coordinator: &Coordinator) -> (Feed, crate::client::testing::Peer) {
+        let (url, topics) = (coordinator.url(), vec!["pipeline/*".to_owned()]);
+        let (subscribed, peer) = tokio::join!(subscribe(&url, &topics), grant(coordinator));
+        let (remote, notifications) = subscribed.expect("subscribed");
+        (Feed { url, topics, remote, notifications, lost: false }, peer)
+    }
+
+    async fn grant(coordinator: &Coordinator) -> crate::client::testing::Peer {
+        let mut peer = coordinator.accept().await;
+        let request = peer.expect("subscribe").await;
+        assert_eq!(request["params"]["topics"], json!(["pipeline/*"]));
+        peer.reply(&request, json!({"topics": ["pipeline/*"]})).await;
+        peer
+    }
+
+    #[tokio::test]
+    async fn a_feed_says_when_it_is_lost_and_when_it_is_back() {
+        let coordinator = Coordinator::start().await;
+        let (mut feed, mut peer) = fed(&coordinator).await;
+        peer.notify("pipeline/started", json!({"pipeline_id": "1"})).await;
+        assert!(matches!(feed.next().await, Update::News(news) if news.method == "pipeline/started"));
+        drop(peer);
+        assert!(matches!(feed.next().await, Update::Lost));
+        let (update, mut peer) = tokio::join!(feed.next(), grant(&coordinator));
+        assert!(matches!(update, Update::Resumed));
+        peer.notify("pipeline/completed", json!({"pipeline_id": "1"})).await;
+        assert!(matches!(feed.next().await, Update::News(news) if news.method == "pipeline/completed"));
+    }
+
+    #[tokio::test]
+    async fn a_coordinator_that_lacks_a_method_is_an_old_one() {
+        let coordinator = Coordinator::start().await;
+        let (feed, mut peer) = fed(&coordinator).await;
+        let refuse = async {
+            let request = peer.expect("task/retry").await;
+            peer.refuse(&request, METHOD_NOT_FOUND, "there is no method 'task/retry'").await;
+        };
+        let (answer, ()) = tokio::join!(feed.remote().call("task/retry", json!({})), refuse);
+        let trouble = answer.expect_err("refused");
+        assert_eq!(trouble.exit(), Exit::Refused);
+        assert!(trouble.to_string().contains("older than this `everlog`"), "{trouble}");
+    }
+
+    #[test]
+    fn the_next_step_is_told_in_verbs() {
+        let told = in_verbs("it is idle; start it with pipeline/start".to_owned());
+        assert_eq!(told, "it is idle; start it with `everlog start`");
+    }
 }

@@ -15,4 +15,6 @@ mod protocol;
 #[cfg(test)]
 mod quirks;
 #[cfg(test)]
+mod tour;
+#[cfg(test)]
 mod verbs;

@@ -69,7 +69,7 @@ pub(in crate::cli) fn status(pipeline: &Value) -> &str {
 }
 
 /// How far it is, in few characters: what needs a look comes first.
-fn done(pipeline: &Value) -> String {
+pub(in crate::cli) fn done(pipeline: &Value) -> String {
     let counts = Counts::of(pipeline);
     let others = [(counts.failed, "failed"), (counts.running, "running"), (counts.cancelled, "cancelled")];
     let others = others.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!(", {count} {word}"));

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::SHOWN_RUNNING_MAX;
 use crate::cli::color::{self, Tone};
+use crate::cli::list::ps;
 use crate::cli::run::{Lines, Snapshot};
 use crate::cli::tasks::TaskRow;
 use crate::cli::{terminal, when};
@@ -103,7 +104,8 @@ impl Screen {
 
     /// Makes room for the last word.
     pub(super) fn finish(&mut self) {
-        if let Form::Live { all, .. } = &self.form {
+        if let Form::Live { all, lines } = &self.form {
+            lines.iter().for_each(ProgressBar::finish_and_clear);
             let _ = all.clear();
         }
     }
@@ -129,7 +131,7 @@ fn living(
     let name = terminal::shortened(pipeline["name"].as_str().unwrap_or_default(), NAME_CHARS_MAX);
     let status = Tone::of(&snapshot.status).paint(&terminal::one_line(&snapshot.status), colors);
     let took = when::span(pipeline, now).unwrap_or_default();
-    let mut lines = vec![format!("{name}  {status}  {} {counts}  {took}", bar(part, BAR_CHARS))];
+    let mut lines = vec![format!("{name}  {status}  {took}  {} {}", bar(part, BAR_CHARS), ps::done(pipeline))];
     let running = snapshot.tasks.iter().filter(|task| task.status == "running");
     lines.extend(running.take(SHOWN_RUNNING_MAX).map(|task| {
         let message = messages.get(&task.id).map(String::as_str).unwrap_or_default();
@@ -164,10 +166,10 @@ mod tests {
     use super::*;
     use crate::cli::tasks::Counts;
 
-    fn texts(tasks: Value, counts: Counts, metrics: Value) -> Vec<String> {
+    fn texts(tasks: Value, metrics: Value) -> Vec<String> {
         let pipeline = json!({"name": "iris\u{1b}", "started_at": "2026-01-01T00:00:00Z", "metrics": metrics});
         let tasks = serde_json::from_value(tasks).expect("rows");
-        let snapshot = Snapshot { status: "running".to_owned(), counts, tasks };
+        let snapshot = Snapshot { status: "running".to_owned(), counts: Counts::of(&pipeline), tasks };
         let messages = BTreeMap::from([("1".to_owned(), "epoch 3".to_owned())]);
         living(&pipeline, &snapshot, &messages, "2026-01-01T00:01:05Z".parse().expect("a time"), false)
     }
@@ -178,12 +180,12 @@ mod tests {
             json!({"id": id, "name": format!("train-{id}"), "status": "running", "progress": 0.42,
                 "started_at": "2026-01-01T00:01:00Z"})
         };
-        let counts = Counts { completed: 5, running: 3, waiting: 2, ..Counts::default() };
-        let lines = texts(json!([row("1"), row("2")]), counts, json!({}));
+        let metrics = json!({"tasks_completed": 5, "tasks_running": 3, "tasks_pending": 2});
+        let lines = texts(json!([row("1"), row("2")]), metrics);
         assert_eq!(
             lines,
             [
-                "iris\\u001b  running  [===============               ] 5 of 10 completed, 3 running  1m 5s",
+                "iris\\u001b  running  1m 5s  [===============               ] 5/10, 3 running",
                 "  train-1  [=====       ]  42 %  5.0s  epoch 3",
                 "  train-2  [=====       ]  42 %  5.0s",
                 "  … and 1 more run",
@@ -193,8 +195,7 @@ mod tests {
 
     #[test]
     fn a_pipeline_that_nobody_works_on_says_so() {
-        let counts = Counts { waiting: 2, ..Counts::default() };
-        let lines = texts(json!([]), counts, json!({"tasks_ready": 2, "tasks_assigned": 0}));
+        let lines = texts(json!([]), json!({"tasks_pending": 2, "tasks_ready": 2, "tasks_assigned": 0}));
         assert_eq!(lines[1], "  2 ready, no agent takes them: see everlog agents");
     }
 }
