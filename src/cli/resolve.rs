@@ -66,17 +66,27 @@ const AGENT: Kind = Kind {
 
 /// The record of the pipeline that is called so.
 pub(super) async fn pipeline(remote: &Remote, called: &str) -> Result<Value, Trouble> {
+    match look_for_pipeline(remote, called).await? {
+        Some(found) => Ok(found),
+        None if called == LAST => Err(Trouble::NotFound("there are no pipelines yet".to_owned())),
+        None => Err(PIPELINE.not_found(remote, called, json!({})).await?),
+    }
+}
+
+async fn look_for_pipeline(remote: &Remote, called: &str) -> Result<Option<Value>, Trouble> {
     if called == LAST {
         let newest = Ask { newest_first: true, limit: Some(1), ..PIPELINE.ask(json!({})) };
-        let newest = newest.all(remote).await?.pop();
-        return newest.ok_or_else(|| Trouble::NotFound("there are no pipelines yet".to_owned()));
+        return Ok(newest.all(remote).await?.pop());
     }
-    PIPELINE.find(remote, called, json!({})).await
+    PIPELINE.look_for(remote, called, json!({})).await
 }
 
 /// The record of the agent that is called so.
 pub(super) async fn agent(remote: &Remote, called: &str) -> Result<Value, Trouble> {
-    AGENT.find(remote, called, json!({})).await
+    match AGENT.look_for(remote, called, json!({})).await? {
+        Some(found) => Ok(found),
+        None => Err(AGENT.not_found(remote, called, json!({})).await?),
+    }
 }
 
 /// The record of the task that is called so: by its id, by its name, or as `PIPELINE/TASK`.
@@ -84,17 +94,22 @@ pub(super) async fn task(remote: &Remote, called: &str, within: Option<&str>) ->
     if let Some(within) = within {
         return task_of(remote, called, within).await;
     }
-    let found = TASK.find(remote, called, json!({})).await;
-    match (found, called.split_once('/')) {
-        // A name may hold a slash itself, so the whole is tried first.
-        (Err(trouble), Some((within, name))) if trouble.exit() == Exit::NotFound => task_of(remote, name, within).await,
-        (found, _) => found,
+    // A name may hold a slash itself, so the whole is tried first.
+    if let Some(found) = TASK.look_for(remote, called, json!({})).await? {
+        return Ok(found);
+    }
+    match called.split_once('/') {
+        Some((within, name)) => task_of(remote, name, within).await,
+        None => Err(TASK.not_found(remote, called, json!({})).await?),
     }
 }
 
 async fn task_of(remote: &Remote, called: &str, within: &str) -> Result<Value, Trouble> {
-    let pipeline = pipeline(remote, within).await?;
-    TASK.find(remote, called, json!({"pipeline_id": pipeline["id"]})).await
+    let filters = json!({"pipeline_id": pipeline(remote, within).await?["id"]});
+    match TASK.look_for(remote, called, filters.clone()).await? {
+        Some(found) => Ok(found),
+        None => Err(TASK.not_found(remote, called, filters).await?),
+    }
 }
 
 /// What something that has been looked up is.
@@ -105,22 +120,28 @@ pub(super) enum Sort {
     Agent,
 }
 
-/// Whatever is called so, a pipeline before a task before an agent.
+/// Whatever is called so, a pipeline before an agent before a task.
 pub(super) async fn any(remote: &Remote, called: &str) -> Result<(Sort, Value), Trouble> {
-    match pipeline(remote, called).await {
-        Err(trouble) if trouble.exit() == Exit::NotFound => {}
-        found => return Ok((Sort::Pipeline, found?)),
+    if let Some(found) = look_for_pipeline(remote, called).await? {
+        return Ok((Sort::Pipeline, found));
+    }
+    if let Some(found) = AGENT.look_for(remote, called, json!({})).await? {
+        return Ok((Sort::Agent, found));
     }
     match task(remote, called, None).await {
-        Err(trouble) if trouble.exit() == Exit::NotFound => {}
+        Err(trouble) if trouble.exit() == Exit::NotFound && !called.contains('/') => {}
         found => return Ok((Sort::Task, found?)),
     }
-    match agent(remote, called).await {
-        Err(trouble) if trouble.exit() == Exit::NotFound => {}
-        found => return Ok((Sort::Agent, found?)),
-    }
     let what = format!("there is no pipeline, task or agent `{}`", terminal::one_line(called));
-    Err(Trouble::NotFound(format!("{what}; see: {}, {}, {}", PIPELINE.see, TASK.see, AGENT.see)))
+    let step = match PIPELINE.nearest(remote, called, json!({})).await? {
+        Some(name) => did_you_mean(&name),
+        None => format!("see what there is: {}, {}, {}", PIPELINE.see, TASK.see, AGENT.see),
+    };
+    Err(Trouble::NotFound(format!("{what}; {step}")))
+}
+
+fn did_you_mean(name: &str) -> String {
+    format!("did you mean `{}`?", terminal::one_line(name))
 }
 
 impl Kind {
@@ -128,23 +149,21 @@ impl Kind {
         Ask::new(self.list, self.field, filters)
     }
 
-    async fn find(&self, remote: &Remote, called: &str, filters: Value) -> Result<Value, Trouble> {
+    /// The record of what is called so, if there is one.
+    async fn look_for(&self, remote: &Remote, called: &str, mut filters: Value) -> Result<Option<Value>, Trouble> {
         if Uuid::try_parse(called).is_ok() {
-            match remote.call(self.status, json!({self.id: called})).await {
-                // An agent may have chosen an id that only looks like one.
-                Err(trouble) if trouble.exit() == Exit::NotFound => return Err(self.not_found(called, None)),
-                found => return found,
-            }
+            return match remote.call(self.status, json!({self.id: called})).await {
+                Err(trouble) if trouble.exit() == Exit::NotFound => Ok(None),
+                found => found.map(Some),
+            };
         }
-        let mut matching = filters.clone();
-        matching["match"] = json!(called);
-        let found = Ask { limit: Some(CANDIDATES_MAX), ..self.ask(matching) }.all(remote).await?;
+        filters["match"] = json!(called);
+        let found = Ask { limit: Some(CANDIDATES_MAX), ..self.ask(filters) }.all(remote).await?;
         let mut found = meant(called, found);
-        match found.len() {
-            0 => Err(self.not_found(called, self.nearest(remote, called, filters).await?)),
-            1 => Ok(found.remove(0)),
-            _ => Err(self.ambiguous(called, &found)),
+        if found.len() > 1 {
+            return Err(self.ambiguous(called, &found));
         }
+        Ok(found.pop())
     }
 
     /// The name that looks most like `called`, if one does.
@@ -157,12 +176,13 @@ impl Kind {
         Ok(near.map(|(_, name)| name.to_owned()))
     }
 
-    fn not_found(&self, called: &str, nearest: Option<String>) -> Trouble {
-        let step = match nearest {
-            Some(name) => format!("did you mean `{}`?", terminal::one_line(&name)),
+    /// What to say where nothing is called so.
+    async fn not_found(&self, remote: &Remote, called: &str, filters: Value) -> Result<Trouble, Trouble> {
+        let step = match self.nearest(remote, called, filters).await? {
+            Some(name) => did_you_mean(&name),
             None => format!("see what there is: {}", self.see),
         };
-        Trouble::NotFound(format!("there is no {} `{}`; {step}", self.what, terminal::one_line(called)))
+        Ok(Trouble::NotFound(format!("there is no {} `{}`; {step}", self.what, terminal::one_line(called))))
     }
 
     fn ambiguous(&self, called: &str, found: &[Value]) -> Trouble {

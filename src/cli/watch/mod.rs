@@ -60,10 +60,13 @@ pub(super) async fn follow(server: &ServerUrl, id: &Value) -> Result<Exit, Troub
         ended = until_ended(&mut feed, id, &mut screen) => Some(ended),
         () = signals.next() => None,
     };
-    screen.finish();
     match ended {
-        Some(pipeline) => wait::conclude(&pipeline?),
+        Some(pipeline) => {
+            screen.finish();
+            wait::conclude(&pipeline?)
+        }
         None => {
+            screen.freeze();
             eprintln!("the pipeline goes on; look again with: everlog watch {}", short(id));
             Ok(Exit::Interrupted)
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -102,10 +102,17 @@ impl Screen {
         }
     }
 
+    /// Leaves everything as it stands. The terminal has written `^C` below it, so that it could not be redrawn in its place.
+    pub(super) fn freeze(&self) {
+        if let Form::Live { all, .. } = &self.form {
+            all.set_draw_target(ProgressDrawTarget::hidden());
+            eprintln!();
+        }
+    }
+
     /// Makes room for the last word.
-    pub(super) fn finish(&mut self) {
-        if let Form::Live { all, lines } = &self.form {
-            lines.iter().for_each(ProgressBar::finish_and_clear);
+    pub(super) fn finish(&self) {
+        if let Form::Live { all, .. } = &self.form {
             let _ = all.clear();
         }
     }

@@ -41,6 +41,7 @@ fn what_is_not_there_is_told_with_what_looks_like_it() {
     pipeline(&mut host, "nightly", json!([{"name": "train"}]));
     for (args, words) in [
         (&["watch", "nigthly"][..], "did you mean `nightly`?"),
+        (&["status", "nightl"], "did you mean `nightly`?"),
         (&["wait", "something else"], "see what there is: everlog ps --all"),
         (&["result", "nightly/trian"], "did you mean `train`?"),
         (&["cancel", "--pipeline", "nightly", "quite-different"], "see what there is: everlog tasks"),
