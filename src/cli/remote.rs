@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::exit::Trouble;
+use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
 use crate::client::{Client, ClientError, Notification, Notifications};
 
@@ -76,9 +76,7 @@ fn in_verbs(message: String) -> String {
 pub(super) enum Update {
     /// Something happened.
     News(Notification),
-    /// The connection is gone; the next update is that it is back.
-    Lost,
-    /// The connection is back. What happened in between was not told: look again.
+    /// The connection was lost and is back. What happened in between was not told: look again.
     Resumed,
 }
 
@@ -89,7 +87,6 @@ pub(super) struct Feed {
     topics: Vec<String>,
     remote: Remote,
     notifications: Notifications,
-    lost: bool,
 }
 
 impl Feed {
@@ -97,7 +94,7 @@ impl Feed {
     pub(super) async fn open(server: &ServerUrl, topics: Vec<String>) -> Result<Self, Trouble> {
         let url = server.get();
         let (remote, notifications) = subscribe(&url, &topics).await?;
-        Ok(Self { url, topics, remote, notifications, lost: false })
+        Ok(Self { url, topics, remote, notifications })
     }
 
     /// The coordinator as it is reached now.
@@ -107,22 +104,40 @@ impl Feed {
 
     /// The next update; waits for a lost connection to come back, however long that takes.
     pub(super) async fn next(&mut self) -> Update {
-        if !self.lost {
-            let told = self.notifications.next().await;
-            self.lost = told.is_none();
-            return told.map_or(Update::Lost, Update::News);
+        if let Some(news) = self.notifications.next().await {
+            return Update::News(news);
         }
         let mut wait = WAIT_FIRST;
         loop {
             tokio::time::sleep(wait).await;
             match subscribe(&self.url, &self.topics).await {
                 Ok((remote, notifications)) => {
-                    (self.remote, self.notifications, self.lost) = (remote, notifications, false);
+                    (self.remote, self.notifications) = (remote, notifications);
                     return Update::Resumed;
                 }
                 Err(error) => tracing::debug!(%error, "not back yet"),
             }
             wait = WAIT_MAX.min(wait * 2);
+        }
+    }
+}
+
+/// Whether the coordinator is there, for who looks again and again.
+#[derive(Debug, Default)]
+pub(super) struct Contact {
+    lost: bool,
+}
+
+impl Contact {
+    /// Takes up how a look went: what it found, and a line to say when that is news. A coordinator that is away may come back.
+    pub(super) fn take<T>(&mut self, looked: Result<T, Trouble>) -> Result<(Option<T>, Option<&'static str>), Trouble> {
+        match looked {
+            Ok(found) => Ok((Some(found), std::mem::take(&mut self.lost).then_some("connected again"))),
+            Err(trouble) if matches!(trouble.exit(), Exit::Unreachable | Exit::TryAgain) => {
+                let was_lost = std::mem::replace(&mut self.lost, true);
+                Ok((None, (!was_lost).then_some("the connection is lost; reconnecting")))
+            }
+            Err(trouble) => Err(trouble),
         }
     }
 }
@@ -136,7 +151,6 @@ async fn subscribe(url: &str, topics: &[String]) -> Result<(Remote, Notification
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::exit::Exit;
     use crate::client::testing::Coordinator;
 
     /// A coordinator of a test's own, with a feed whose subscription it has granted.
@@ -144,7 +158,7 @@ mod tests {
         let (url, topics) = (coordinator.url(), vec!["pipeline/*".to_owned()]);
         let (subscribed, peer) = tokio::join!(subscribe(&url, &topics), grant(coordinator));
         let (remote, notifications) = subscribed.expect("subscribed");
-        (Feed { url, topics, remote, notifications, lost: false }, peer)
+        (Feed { url, topics, remote, notifications }, peer)
     }
 
     async fn grant(coordinator: &Coordinator) -> crate::client::testing::Peer {
@@ -156,13 +170,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_feed_says_when_it_is_lost_and_when_it_is_back() {
+    async fn a_feed_says_when_it_is_back() {
         let coordinator = Coordinator::start().await;
         let (mut feed, mut peer) = fed(&coordinator).await;
         peer.notify("pipeline/started", json!({"pipeline_id": "1"})).await;
         assert!(matches!(feed.next().await, Update::News(news) if news.method == "pipeline/started"));
         drop(peer);
-        assert!(matches!(feed.next().await, Update::Lost));
         let (update, mut peer) = tokio::join!(feed.next(), grant(&coordinator));
         assert!(matches!(update, Update::Resumed));
         peer.notify("pipeline/completed", json!({"pipeline_id": "1"})).await;
@@ -181,6 +194,17 @@ mod tests {
         let trouble = answer.expect_err("refused");
         assert_eq!(trouble.exit(), Exit::Refused);
         assert!(trouble.to_string().contains("older than this `everlog`"), "{trouble}");
+    }
+
+    #[test]
+    fn a_lost_contact_is_told_once_and_so_is_its_return() {
+        let away = || Err(Trouble::Client(ClientError::Closed { reason: String::new() }));
+        let mut contact = Contact::default();
+        let told: Vec<_> =
+            [Ok(1), away(), away(), Ok(2), Ok(3)].map(|looked| contact.take(looked).expect("no other trouble")).into();
+        let (lost, back) = ("the connection is lost; reconnecting", "connected again");
+        assert_eq!(told, [(Some(1), None), (None, Some(lost)), (None, None), (Some(2), Some(back)), (Some(3), None)]);
+        assert!(contact.take::<u8>(Err(Trouble::NotFound("gone".to_owned()))).is_err());
     }
 
     #[test]

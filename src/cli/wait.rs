@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::exit::{Exit, Trouble};
 use super::list::{ps, short};
-use super::remote::{Feed, Update};
+use super::remote::{Contact, Feed, Update};
 use super::server_url::ServerUrl;
 use super::tasks::Counts;
 use super::{resolve, steer, terminal, when};
@@ -21,7 +21,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 all completed, 1 one failed or was stopped, 124 the timeout is over. With --for ended: 0 however they end.";
 
 /// How often to look although nothing was told: it bounds the harm of a message that was missed.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The command line of `wait`.
 #[derive(Debug, clap::Args)]
@@ -82,12 +82,10 @@ fn too_long(limit: Duration, open: &[Value]) -> Trouble {
 /// Tells the end of each pipeline in `open` and takes it out; the worst of their exit codes.
 async fn until_ended(feed: &mut Feed, open: &mut Vec<Value>) -> Result<Exit, Trouble> {
     let mut worst = Exit::Ok;
+    let mut contact = Contact::default();
     loop {
-        if let Err(trouble) = look(feed, open, &mut worst).await
-            && !is_away(&trouble)
-        {
-            return Err(trouble);
-        }
+        let (_, told) = contact.take(look(feed, open, &mut worst).await)?;
+        told.into_iter().for_each(|line| eprintln!("{line}"));
         if open.is_empty() {
             return Ok(worst);
         }
@@ -96,11 +94,6 @@ async fn until_ended(feed: &mut Feed, open: &mut Vec<Value>) -> Result<Exit, Tro
             () = sleep(LOOK_AGAIN) => {}
         }
     }
-}
-
-/// Whether the coordinator may come back.
-pub(super) fn is_away(trouble: &Trouble) -> bool {
-    matches!(trouble.exit(), Exit::Unreachable | Exit::TryAgain)
 }
 
 async fn look(feed: &Feed, open: &mut Vec<Value>, worst: &mut Exit) -> Result<(), Trouble> {
@@ -113,12 +106,11 @@ async fn look(feed: &Feed, open: &mut Vec<Value>, worst: &mut Exit) -> Result<()
     Ok(())
 }
 
-/// Waits for word of one of `open`, or for the connection to come back.
+/// Waits for word of one of `open`, or for a lost connection to come back.
 async fn news(feed: &mut Feed, open: &[Value]) {
     loop {
         match feed.next().await {
             Update::Resumed => return,
-            Update::Lost => eprintln!("the connection is lost; reconnecting"),
             Update::News(news) if open.iter().any(|pipeline| pipeline["id"] == news.params["pipeline_id"]) => return,
             Update::News(_) => {}
         }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::exit::{Exit, Trouble};
 use super::list::{Ask, ps, short};
-use super::remote::{self, Feed, Remote, Update};
+use super::remote::{self, Contact, Feed, Remote, Update};
 use super::run::Snapshot;
 use super::server_url::ServerUrl;
 use super::signals::Signals;
@@ -74,16 +74,15 @@ pub(super) async fn follow(server: &ServerUrl, id: &Value) -> Result<Exit, Troub
 }
 
 async fn until_ended(feed: &mut Feed, id: &Value, screen: &mut Screen) -> Result<Value, Trouble> {
+    let mut contact = Contact::default();
     loop {
-        match look(feed.remote(), id).await {
-            Ok((pipeline, snapshot)) => {
-                screen.show(&pipeline, &snapshot);
-                if wait::has_ended(&pipeline) {
-                    return Ok(pipeline);
-                }
+        let (found, told) = contact.take(look(feed.remote(), id).await)?;
+        told.into_iter().for_each(|line| screen.say(line));
+        if let Some((pipeline, snapshot)) = found {
+            screen.show(&pipeline, &snapshot);
+            if wait::has_ended(&pipeline) {
+                return Ok(pipeline);
             }
-            Err(trouble) if wait::is_away(&trouble) => {}
-            Err(trouble) => return Err(trouble),
         }
         tokio::select! {
             () = news(feed, screen) => {}
@@ -99,18 +98,9 @@ async fn until_ended(feed: &mut Feed, id: &Value, screen: &mut Screen) -> Result
 
 /// Waits for something to show.
 async fn news(feed: &mut Feed, screen: &mut Screen) {
-    loop {
-        match feed.next().await {
-            Update::Lost => screen.say("the connection is lost; reconnecting"),
-            Update::Resumed => {
-                screen.say("connected again");
-                return;
-            }
-            Update::News(news) => {
-                screen.note(&news);
-                return;
-            }
-        }
+    match feed.next().await {
+        Update::Resumed => {}
+        Update::News(news) => screen.note(&news),
     }
 }
 
