@@ -1,4 +1,4 @@
-//! Tables for people: one line a record, coloured, no wider than the terminal.
+//! Tables for people: one line a record, coloured, no wider than the terminal; and bars.
 
 use comfy_table::{Cell as TableCell, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
@@ -92,6 +92,12 @@ pub(super) fn grid(header: &[&str], rows: Vec<Vec<Cell>>, look: Look) -> String 
         table.force_no_tty();
     }
     table.trim_fmt()
+}
+
+/// How far something is, from 0 to 1, as a bar.
+pub(super) fn bar(part: f64, chars: usize) -> String {
+    let full = ((part * chars as f64) as usize).min(chars);
+    format!("[{}{}]", "=".repeat(full), " ".repeat(chars - full))
 }
 
 #[cfg(test)]

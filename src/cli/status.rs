@@ -13,7 +13,7 @@ use super::remote::{self, Remote};
 use super::resolve::{self, Sort};
 use super::server_url::ServerUrl;
 use super::tasks::Counts;
-use super::{terminal, when};
+use super::{grid, terminal, when};
 
 const EXAMPLES: &str = "Examples:
   everlog status iris             a pipeline
@@ -25,7 +25,7 @@ const EXAMPLES: &str = "Examples:
 const NAMED_MAX: usize = 5;
 
 /// Characters of a progress bar.
-const BAR_CHARS: u64 = 30;
+const BAR_CHARS: usize = 30;
 
 /// The command line of `status`.
 #[derive(Debug, clap::Args)]
@@ -104,7 +104,7 @@ impl View {
     pub(super) fn pipeline_head(&mut self, pipeline: &Value) {
         let (text, counts) = (|field: &str| pipeline[field].as_str().unwrap_or_default(), Counts::of(pipeline));
         self.title(pipeline, ps::status(pipeline), "pipeline");
-        let _ = writeln!(self.text, "  {} {counts}", bar(counts.ended(), counts.total()));
+        let _ = writeln!(self.text, "  {} {counts}", grid::bar(counts.part(), BAR_CHARS));
         self.time("created", pipeline, "created_at");
         self.time("started", pipeline, "started_at");
         self.time("ended", pipeline, "completed_at");
@@ -175,9 +175,4 @@ impl View {
 fn command(task: &Value) -> String {
     let words = task["config"]["command"].as_array().into_iter().flatten().filter_map(Value::as_str);
     terminal::shortened(&words.collect::<Vec<_>>().join(" "), output::CELL_CHARS_MAX)
-}
-
-fn bar(done: u64, all: u64) -> String {
-    let full = (done * BAR_CHARS).checked_div(all).unwrap_or(0) as usize;
-    format!("[{}{}]", "=".repeat(full), " ".repeat(BAR_CHARS as usize - full))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::SHOWN_RUNNING_MAX;
 use crate::cli::color::{self, Tone};
+use crate::cli::grid::bar;
 use crate::cli::list::ps;
 use crate::cli::run::{Lines, Snapshot};
 use crate::cli::tasks::TaskRow;
@@ -134,11 +135,10 @@ fn living(
     colors: bool,
 ) -> Vec<String> {
     let counts = snapshot.counts;
-    let part = counts.ended() as f64 / counts.total().max(1) as f64;
     let name = terminal::shortened(pipeline["name"].as_str().unwrap_or_default(), NAME_CHARS_MAX);
     let status = Tone::of(&snapshot.status).paint(&terminal::one_line(&snapshot.status), colors);
     let took = when::span(pipeline, now).unwrap_or_default();
-    let mut lines = vec![format!("{name}  {status}  {took}  {} {}", bar(part, BAR_CHARS), ps::done(pipeline))];
+    let mut lines = vec![format!("{name}  {status}  {took}  {} {}", bar(counts.part(), BAR_CHARS), ps::done(pipeline))];
     let running = snapshot.tasks.iter().filter(|task| task.status == "running");
     lines.extend(running.take(SHOWN_RUNNING_MAX).map(|task| {
         let message = messages.get(&task.id).map(String::as_str).unwrap_or_default();
@@ -159,11 +159,6 @@ fn task_line(task: &TaskRow, message: &str, now: Timestamp) -> String {
     let progress = task.progress.filter(|part| *part > 0.0);
     let progress = progress.map(|part| format!("  {} {:>3.0} %", bar(part, TASK_BAR_CHARS), part * 100.0));
     format!("  {name}{}  {took}  {message}", progress.unwrap_or_default()).trim_end().to_owned()
-}
-
-fn bar(part: f64, chars: usize) -> String {
-    let full = ((part * chars as f64) as usize).min(chars);
-    format!("[{}{}]", "=".repeat(full), " ".repeat(chars - full))
 }
 
 #[cfg(test)]
