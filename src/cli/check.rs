@@ -10,8 +10,16 @@ use super::output::{self, Output};
 use super::terminal;
 use crate::pipeline_file::{self, Fault, PipelineFile, PipelineFileError, Setting};
 
+const EXAMPLES: &str = "Examples:
+  everlog check pipeline.yaml
+  everlog check examples/iris/grid.yaml --set epochs=300
+  generate-pipeline | everlog check - --output ndjson
+
+Exit codes: 0 nothing is wrong, 2 something is.";
+
 /// The command line of `check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The pipeline file; - is the standard input
     file: PathBuf,

@@ -10,8 +10,14 @@ use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
 use crate::config::{KEYS, LogFormat, Sources};
 
+const EXAMPLES: &str = "Examples:
+  everlog config show --origin        every value, and where it comes from
+  EVERLOG__SERVER__PORT=9000 everlog config show
+  everlog config check /etc/everlog/config.yaml";
+
 /// The command line of `config`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,

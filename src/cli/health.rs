@@ -22,8 +22,15 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read; it has a few hundred.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
+const EXAMPLES: &str = "Examples:
+  everlog health
+  everlog health --ready --server ws://localhost:9000
+
+Exit codes: 0 it is well, 1 it is not, 69 it can not be reached.";
+
 /// The command line of `health`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Ask whether it serves clients too, not only whether it lives
     #[arg(long)]

@@ -8,8 +8,13 @@ use super::exit::{Exit, Trouble};
 use super::output;
 use crate::{config, pipeline_file};
 
+const EXAMPLES: &str = "Examples:
+  everlog schema pipeline > pipeline.schema.json
+  everlog schema config";
+
 /// The command line of `schema`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// What it describes
     #[arg(value_enum)]

@@ -14,8 +14,13 @@ use super::signals::Signals;
 use crate::config::{Config, Effect, LogFormat, Sources};
 use crate::embedded::Coordinator;
 
+const EXAMPLES: &str = "Examples:
+  everlog serve
+  everlog serve --data /var/lib/everlog --port 9000";
+
 /// The command line of `serve`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     flags: Flags,

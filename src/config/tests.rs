@@ -56,7 +56,8 @@ fn the_shipped_file_says_the_defaults() {
     assert!(loaded.origins.iter().all(|origin| matches!(origin, Origin::File(..))), "every key is in it");
     assert_eq!(Config::default().settings(), Settings::default());
     let setup = Config::default().setup();
-    let expected = Setup { place: Place::Directory(".everlog".into()), door: Some(DoorConfig::default()), ..Setup::default() };
+    let expected =
+        Setup { place: Place::Directory(".everlog".into()), door: Some(DoorConfig::default()), ..Setup::default() };
     assert_eq!(setup, expected);
 }
 

@@ -25,4 +25,8 @@ mod reconnect;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod tour;
+#[cfg(test)]
 mod typed;
+#[cfg(test)]
+mod verbs;

@@ -24,9 +24,17 @@ use crate::coordinator::{Failed, Place};
 use crate::embedded::{Coordinator, Setup};
 use crate::pipeline_file::{self, PipelineFile, Setting};
 use job::Job;
+pub(super) use view::Lines;
+pub(super) use watch::Snapshot;
+
+const EXAMPLES: &str = "Examples:
+  everlog run examples/iris/pipeline.yaml
+  everlog run pipeline.yaml --data runs --slots 4 --output json
+  everlog run --resume --data runs";
 
 /// The command line of `run`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The pipeline to run
     #[arg(value_name = "PIPELINE.yaml", required_unless_present = "resume")]

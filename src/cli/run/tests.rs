@@ -269,7 +269,9 @@ async fn resuming_goes_on_with_what_is_unfinished() {
             file("name: d\ntasks:\n- {name: a, command: [echo, '1'], required_capabilities: [x]}\n");
         let file = pipeline_file::load(&path, &[]).expect("a good file");
         let (url, served) = start(Pipeline::create(&file.submission.whole(), status)).await;
-        let ended = work(url.as_str().into(), &args(true), None, &CancelToken::new(), &mut std::io::sink()).await.expect("an end");
+        let ended = work(url.as_str().into(), &args(true), None, &CancelToken::new(), &mut std::io::sink())
+            .await
+            .expect("an end");
         let (registration, pipeline) = served.await.expect("served");
         assert_eq!((ended, pipeline.status.as_str()), (Ended::AllWell, "completed"), "{status}");
         assert_eq!(registration["capabilities"], json!(["x"]));
@@ -279,7 +281,8 @@ async fn resuming_goes_on_with_what_is_unfinished() {
 #[tokio::test]
 async fn with_nothing_to_resume_all_is_well() {
     let (url, served) = start(Pipeline::default()).await;
-    let ended = work(url.as_str().into(), &args(true), None, &CancelToken::new(), &mut std::io::sink()).await.expect("an end");
+    let ended =
+        work(url.as_str().into(), &args(true), None, &CancelToken::new(), &mut std::io::sink()).await.expect("an end");
     assert_eq!(ended, Ended::AllWell);
     assert_eq!(served.await.expect("served").0, Value::Null);
 }
@@ -304,7 +307,9 @@ async fn an_interrupted_run_stops_its_tasks_and_says_so() {
         begun.cancel();
         pipe.read_to_string(&mut said).expect("its end: the task is dead");
     });
-    let ended = work(url.as_str().into(), &args(false), Some(submission), &interrupted, &mut std::io::sink()).await.expect("an end");
+    let ended = work(url.as_str().into(), &args(false), Some(submission), &interrupted, &mut std::io::sink())
+        .await
+        .expect("an end");
     assert_eq!(ended, Ended::Interrupted);
     reading.join_next().await.expect("one").expect("read");
     assert_eq!(served.await.expect("served").1.status, "running");
