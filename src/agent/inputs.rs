@@ -1,9 +1,11 @@
 //! Inputs too large for one frame travel as `{"$ref": "task:<id>/result"}` (protocol §1): here they
 //! are fetched, one by one, before the handler sees them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
+use crate::api::methods::TASK_RESULT;
+use crate::api::params::TaskRef;
 use crate::backoff::Backoff;
 use crate::client::{ClientError, Connection};
 
@@ -41,7 +43,8 @@ async fn fetch(task_id: &str, mut link: Link) -> Result<Value, ClientError> {
             let reason = "this agent is leaving".to_owned();
             return Err(ClientError::Closed { reason });
         };
-        match connection.request("task/result", json!({"task_id": task_id})).await {
+        let (method, params) = TASK_RESULT.call(&TaskRef { task_id });
+        match connection.request(method, params).await {
             Ok(mut answer) => {
                 return Ok(answer.get_mut("result").map(Value::take).unwrap_or_default());
             }
@@ -58,6 +61,7 @@ async fn fetch(task_id: &str, mut link: Link) -> Result<Value, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn only_an_exact_reference_is_one() {

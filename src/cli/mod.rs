@@ -8,6 +8,7 @@ mod log;
 mod output;
 mod ps;
 mod run;
+mod schema;
 mod serve;
 mod server_url;
 mod signals;
@@ -49,6 +50,8 @@ enum Verb {
     Call(call::Args),
     /// Print the recorded history, oldest first
     Log(log::Args),
+    /// Print a schema for other programs
+    Schema(schema::Args),
 }
 
 impl Verb {
@@ -60,6 +63,7 @@ impl Verb {
             Self::Ps(args) => ps::run(args).await,
             Self::Call(args) => call::run(args).await,
             Self::Log(args) => log::run(&args),
+            Self::Schema(args) => schema::run(&args),
         }
     }
 
@@ -68,7 +72,7 @@ impl Verb {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Serve(_) | Self::Agent(_) => "info",
-            Self::Run(_) | Self::Ps(_) | Self::Call(_) | Self::Log(_) => "warn",
+            Self::Run(_) | Self::Ps(_) | Self::Call(_) | Self::Log(_) | Self::Schema(_) => "warn",
         }
     }
 }
