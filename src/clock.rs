@@ -123,10 +123,22 @@ impl<S: TimeSource> Clock for SystemClock<S> {
     }
 }
 
-/// The present moment of the wall clock, as protocol text: for what clients and agents write, never for log time.
+/// Milliseconds on the scale of every [`SystemClock::mono_ms`], also before there is one.
+#[must_use]
+pub(crate) fn mono_ms() -> i64 {
+    OsTime.mono_ns() / MILLISECOND_NS
+}
+
+/// The present moment of the wall clock: for what clients and agents write and show, never for log time.
+#[must_use]
+pub(crate) fn wall_now() -> Timestamp {
+    Timestamp(OsTime.wall_ns() / MICROSECOND_NS)
+}
+
+/// The same as protocol text.
 #[must_use]
 pub(crate) fn now_text() -> String {
-    Timestamp(OsTime.wall_ns() / MICROSECOND_NS).to_string()
+    wall_now().to_string()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! the questions and never before what it rests on is durable.
 
 use crate::protocol::{Operation, Query, Reply, SessionRequest};
+use everlog_replay::spec::Settings;
 use everlog_replay::{ConnectionNo, Envelope, Json, Notice, PipelineId, Refusal};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, VecDeque};
@@ -77,6 +78,11 @@ pub(crate) enum Message {
         cpu: u32,
         /// Memory in KiB.
         memory: u64,
+    },
+    /// Not from a client: the configuration changed.
+    Configure {
+        /// Configuration for decisions.
+        settings: Settings,
     },
     /// Not from a client: the coordinator is asked to end. What stands before it is still answered.
     Drain {

@@ -36,3 +36,39 @@ pub(crate) enum Bug {
     #[error("the scheduler does not come to rest ({0}); this is a bug: restart, and report it with the log")]
     Restless(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::DoorError;
+    use std::io;
+
+    #[test]
+    fn the_manual_tells_every_fault_in_its_own_words() {
+        let manual = include_str!("../docs/operations.md");
+        let data = |name: &str| std::path::Path::new("data").join(name);
+        let detail = "a frame's checksum is wrong, and the anchor says that record 3 was acknowledged".to_owned();
+        let source = io::Error::other("Input/output error");
+        let read_only = io::Error::from_raw_os_error(30);
+        let faults = [
+            Fault::Io { op: "sync", path: data("commit"), source },
+            Fault::Corrupt { file: data("commit/00000000000000000001.seg"), offset: 4_344, seqs: Some(3..=3), detail },
+            Fault::Locked { path: data("lock"), pid: Some(10_706) },
+            Fault::FutureFormat { file: data("anchor"), found: 2, known: 1 },
+            Fault::Poisoned { cause: "cannot sync data/commit".to_owned() },
+            Fault::Full { op: "preallocate", path: data("commit/spare") },
+            Fault::ReadOnly { op: "create", path: "data".into(), source: read_only },
+            Fault::NotADataDir { path: "mine".into(), detail: "it has no anchor and holds letter".to_owned() },
+            Fault::OutOfOrder { expected: 4, got: 5 },
+            Fault::TooLarge { bytes: 70_000_000, limit: 67_108_864 },
+        ];
+        let starts = [
+            DoorError::PortInUse { host: "localhost".to_owned(), port: 8_790 },
+            DoorError::NotLoopback { host: "0.0.0.0".to_owned() },
+        ];
+        let told = faults.iter().map(ToString::to_string).chain(starts.iter().map(ToString::to_string));
+        for sentence in told {
+            assert!(manual.contains(&format!("| {sentence} |")), "docs/operations.md lacks: {sentence}");
+        }
+    }
+}

@@ -76,17 +76,18 @@ impl Run {
 
     /// Waits until the pipeline has ended, well or not; its last record.
     ///
-    /// Losing the connection does not end the wait: when it is back, this looks again.
+    /// Losing the coordinator does not end the wait, however long it is away: when it is back, this looks again.
     ///
     /// # Errors
-    /// As [`Client::subscribe`] and [`Client::pipeline`]: also when the pipeline is deleted meanwhile, or the coordinator
-    /// is away for longer than calls wait for it.
+    /// As [`Client::subscribe`], and then as [`Client::pipeline`]: also when the pipeline is deleted meanwhile, or the client
+    /// is closed.
     pub async fn wait(&self) -> Result<PipelineInfo, ClientError> {
         let mut updates = self.updates().await?;
         loop {
-            let info = self.status().await?;
-            if info.status.has_ended() {
-                return Ok(info);
+            match self.status().await {
+                Ok(info) if info.status.has_ended() => return Ok(info),
+                Err(error) if self.client.is_closed() || !error.is_transient() => return Err(error),
+                Ok(_) | Err(_) => {}
             }
             // Told or not, the next step is to look.
             let _ = tokio::time::timeout(LOOK_AGAIN, may_have_ended(&mut updates)).await;

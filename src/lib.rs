@@ -15,6 +15,7 @@ mod coordinator;
 mod embedded;
 mod exchange;
 mod failure;
+mod health;
 mod history;
 mod host;
 mod machine;

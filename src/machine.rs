@@ -4,7 +4,7 @@
 //! wants a figure takes the latest. What can not be measured is null.
 
 use crate::clock::Clock;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use everlog_replay::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -77,7 +77,8 @@ pub(crate) struct Watch {
 /// The thread that watches.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    stop: Sender<()>,
+    /// New intervals; closing it ends the thread.
+    intervals: Sender<Duration>,
     thread: JoinHandle<()>,
 }
 
@@ -97,27 +98,39 @@ impl Machine {
     /// # Errors
     /// When the operating system gives no thread.
     pub(crate) fn start(watch: Watch) -> io::Result<Self> {
-        let (stop, stopped) = bounded(0);
-        let thread = std::thread::Builder::new().name("machine".to_owned()).spawn(move || run(&watch, &stopped))?;
-        Ok(Self { stop, thread })
+        let (intervals, changed) = unbounded();
+        let thread = std::thread::Builder::new().name("machine".to_owned()).spawn(move || run(&watch, &changed))?;
+        Ok(Self { intervals, thread })
+    }
+
+    /// Changes the time between two samples, from now on.
+    pub(crate) fn set_interval(&self, interval: Duration) {
+        // An error would mean that the thread has ended, and it does so only when this is dropped.
+        let _ = self.intervals.send(interval);
     }
 
     /// Ends the thread: when this returns it holds nothing any more.
     pub(crate) async fn stop(self) {
-        let Self { stop, thread } = self;
-        drop(stop);
+        let Self { intervals, thread } = self;
+        drop(intervals);
         // A sample that is under way is waited for, but not on a thread that serves clients.
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     }
 }
 
-fn run(watch: &Watch, stopped: &Receiver<()>) {
-    let interval = watch.interval.max(INTERVAL_MIN);
+fn run(watch: &Watch, changed: &Receiver<Duration>) {
+    let mut interval = watch.interval.max(INTERVAL_MIN);
     let mut probe = Probe::new(&*watch.clock);
     let mut wait = interval.min(FIRST_WITHIN);
-    while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-        let (sample, load) = probe.sample(watch);
-        (watch.observe)(&sample, load);
+    loop {
+        match changed.recv_timeout(wait) {
+            Ok(new) => interval = new.max(INTERVAL_MIN),
+            Err(RecvTimeoutError::Timeout) => {
+                let (sample, load) = probe.sample(watch);
+                (watch.observe)(&sample, load);
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
         wait = interval;
     }
 }
@@ -243,6 +256,7 @@ fn is_below(processes: &BTreeMap<u32, Process>, roots: &BTreeSet<u32>, pid: u32)
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+    use crossbeam_channel::bounded;
 
     fn process(parent: Option<u32>, cpu: f32, memory_kib: u64) -> Process {
         Process { parent, cpu, memory_kib }

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::exchange::{Directory, Inbound};
 use crate::failure::Failure;
+use crate::health::Pulse;
 use crossbeam_channel::Sender;
 use everlog_replay::record::{PipelineInfo, TaskInfo};
 use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub inbox: Sender<Inbound>,
     /// Bytes of what waits there.
     pub inbox_bytes: AtomicUsize,
+    /// The writer's signs of life.
+    pub pulse: Pulse,
     /// How far the running attempts are, from 0 to 1, as their agents said last: the state does not hold it, and it ends with the
     /// attempt.
     pub progress: Mutex<BTreeMap<TaskId, f64>>,

@@ -22,6 +22,14 @@ def standardise(rows):
     return means, deviations
 
 
+def prepare(rows, means, deviations):
+    """Rows on the common scale, each with a constant input for the bias."""
+    return [
+        ([1.0] + [(x - m) / d for x, m, d in zip(features, means, deviations)], species)
+        for features, species in rows
+    ]
+
+
 def softmax(scores):
     largest = max(scores)
     powers = [math.exp(score - largest) for score in scores]
@@ -29,7 +37,7 @@ def softmax(scores):
     return [power / total for power in powers]
 
 
-def epoch(weights, samples):
+def epoch(weights, samples, rate=LEARNING_RATE, decay=WEIGHT_DECAY):
     """Moves the weights one step against the gradient; returns the mean loss before the step."""
     gradient = [[0.0] * len(row) for row in weights]
     loss = 0.0
@@ -42,7 +50,7 @@ def epoch(weights, samples):
                 gradient[label][index] += error * value
     for row, slopes in zip(weights, gradient):
         for index, slope in enumerate(slopes):
-            row[index] -= LEARNING_RATE * (slope / len(samples) + WEIGHT_DECAY * row[index])
+            row[index] -= rate * (slope / len(samples) + decay * row[index])
     return loss / len(samples)
 
 
@@ -57,10 +65,7 @@ def main():
         data = json.load(file)["load"]
     started = time.monotonic()
     means, deviations = standardise(data["train"])
-    samples = [
-        ([1.0] + [(x - m) / d for x, m, d in zip(features, means, deviations)], species)
-        for features, species in data["train"]
-    ]
+    samples = prepare(data["train"], means, deviations)
     weights = [[0.0] * (len(means) + 1) for _ in range(data["classes"])]
     for done in range(1, EPOCHS + 1):
         loss = epoch(weights, samples)

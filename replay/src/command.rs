@@ -56,6 +56,11 @@ pub enum Command {
         /// Configuration for decisions.
         settings: Settings,
     },
+    /// The configuration changed while the coordinator runs. Gives no event when it is the same.
+    ConfigureCoordinator {
+        /// Configuration for decisions.
+        settings: Settings,
+    },
     /// The coordinator ends.
     StopCoordinator {
         /// Why.

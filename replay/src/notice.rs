@@ -126,6 +126,7 @@ pub fn notices(state: &State, envelope: &Envelope, watched: bool, out: &mut Vec<
         | Event::TaskReleased(_)
         | Event::AssignmentConfirmed(_)
         | Event::CoordinatorStarted(_)
+        | Event::CoordinatorConfigured(_)
         | Event::CoordinatorStopped(_)
         | Event::ConnectionOpened(_)
         | Event::OperationsObserved(_)

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -18,7 +18,9 @@ use tokio::process::Command;
 use super::delivery::too_large_sentence;
 use super::exec::{self, Exited};
 use super::handler::{Assignment, Handler, Outcome, TaskContext};
+use super::inputs::Selection;
 use super::output::{Output, TooLong};
+use super::outputs::Outputs;
 use crate::client::OUTBOUND_FRAME_BYTES_MAX;
 use crate::python_json;
 
@@ -47,6 +49,10 @@ struct CommandConfig {
     env: BTreeMap<String, Value>,
     #[serde(default)]
     cwd: Option<PathBuf>,
+    #[serde(default)]
+    inputs: Selection,
+    #[serde(default)]
+    outputs: Outputs,
 }
 
 impl Handler for CommandHandler {
@@ -65,7 +71,8 @@ async fn attempt(task: &Assignment, context: &TaskContext) -> Result<Outcome, St
              give it `command: [program, arguments…]`"
         )
     })?;
-    let files = Files::create(task).await.map_err(|error| {
+    let inputs = config.inputs.of(&task.inputs)?;
+    let files = Files::create(task, &inputs).await.map_err(|error| {
         format!("the files of the task cannot be written: {error}; is the agent's temporary directory full?")
     })?;
     let mut command = build(&config, &files)?;
@@ -135,7 +142,7 @@ struct Files {
 }
 
 impl Files {
-    async fn create(task: &Assignment) -> io::Result<Self> {
+    async fn create(task: &Assignment, inputs: &Map<String, Value>) -> io::Result<Self> {
         let directory = TempDir::with_prefix("everlog-")?;
         let path = |name: &str| directory.path().join(name);
         let files = Self {
@@ -153,7 +160,7 @@ impl Files {
             "pipeline_id": task.pipeline_id,
             "config": task.config,
         });
-        tokio::fs::write(&files.inputs, serde_json::to_vec(&task.inputs)?).await?;
+        tokio::fs::write(&files.inputs, serde_json::to_vec(inputs)?).await?;
         tokio::fs::write(&files.task, serde_json::to_vec(&about)?).await?;
         Ok(files)
     }
@@ -214,6 +221,7 @@ async fn conclude(config: &CommandConfig, files: &Files, status: ExitStatus, out
             Ok(None) => from_last_line(last_line.text()),
             Err(sentence) => Err(sentence),
         }
+        .and_then(|result| config.outputs.add_to(result, config.cwd.as_deref()))
     } else {
         Err(ending_sentence(&config.command, status, &stderr))
     };

@@ -16,6 +16,7 @@ mod exec;
 mod handler;
 mod inputs;
 mod output;
+mod outputs;
 mod report;
 mod session;
 #[cfg(test)]

@@ -95,6 +95,10 @@ impl<'a> Session<'a> {
                     Err(error) => return SessionEnd::Disowned(error),
                 },
                 ended = work.next_ended() => if let Some((key, delivery)) = ended {
+                    // What an attempt told comes before its end: afterwards nobody would take it.
+                    while let Ok(progress) = news.try_recv() {
+                        tell(&self.connection, TASK_PROGRESS.call(&progress)).await;
+                    }
                     self.deliver(key, delivery);
                 },
                 Some(progress) = news.recv() => tell(&self.connection, TASK_PROGRESS.call(&progress)).await,

@@ -44,6 +44,7 @@ mod words;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use agents::{AgentFilter, AgentInfo, AgentResources, AgentStatus, CurrentTask};
 pub use errors::{ErrorFilter, ErrorRecord, ErrorReport, Recovery};
@@ -77,8 +78,7 @@ impl Client {
         R: DeserializeOwned + JsonSchema,
     {
         let (name, params) = method.call(params);
-        let answer = self.call(name, params).await?;
-        serde_json::from_value(answer).map_err(|error| malformed(name, &error))
+        read(name, self.call(name, params).await?)
     }
 
     /// Calls a method whose answer says no more than that it is done.
@@ -100,6 +100,10 @@ fn optional(schema: &mut Schema) {
 /// What is not set is not sent.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn read<T: DeserializeOwned>(method: &str, answer: Value) -> Result<T, ClientError> {
+    serde_json::from_value(answer).map_err(|error| malformed(method, &error))
 }
 
 fn malformed(method: &str, error: &serde_json::Error) -> ClientError {

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use super::methods::*;
 use super::params::{PipelinePause, PipelineRef, PipelineStop};
 use super::words::words;
-use super::{ErrorInfo, Page, PipelineSpec, Strategy};
+use super::{ErrorInfo, Page, PipelineSpec, Strategy, read};
 use crate::client::{Client, ClientError};
+use crate::submission;
 
 words! {
     /// How far a pipeline is.
@@ -183,12 +184,14 @@ pub enum RunningTasks {
 
 /// Pipelines.
 impl Client {
-    /// Creates a pipeline; it does nothing until it is started.
+    /// Creates a pipeline; it does nothing until it is started. One that does not fit a frame is created in several calls, all
+    /// of it or nothing.
     ///
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn create_pipeline(&self, spec: &PipelineSpec) -> Result<PipelineCreated, ClientError> {
-        self.ask(&PIPELINE_CREATE, spec).await
+        let submission = spec.submission()?;
+        read(PIPELINE_CREATE.name, submission::submit(self, &submission).await?)
     }
 
     /// Starts a pipeline; when.

@@ -1,5 +1,6 @@
 //! What a new pipeline and its tasks are to be.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -8,6 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::settings::{PipelineSettings, TaskSettings};
 use super::words::words;
+use crate::client::{ClientError, code};
+use crate::submission::{self, Submission};
 
 words! {
     /// In which order and how widely the tasks of a pipeline run.
@@ -100,6 +103,28 @@ impl PipelineSpec {
     pub fn set(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         self.config.insert(key.into(), to_json(value));
         self
+    }
+}
+
+impl PipelineSpec {
+    /// What is sent of it, frame by frame.
+    pub(super) fn submission(&self) -> Result<Submission, ClientError> {
+        let places: BTreeMap<&str, usize> =
+            self.tasks.iter().zip(0..).map(|(task, place)| (&*task.name, place)).collect();
+        let tasks = self.tasks.iter().map(|task| {
+            // What no task here is called may be the id of one that is there already.
+            let upstream = task.config.get("depends_on").and_then(Value::as_array).into_iter().flatten();
+            let depends_on = upstream.filter_map(|name| places.get(name.as_str()?).copied()).collect();
+            submission::Task { name: task.name.clone(), depends_on, json: to_json(task).to_string() }
+        });
+        Submission::new(self.name.clone(), self.config.clone(), tasks.collect()).map_err(|circle| {
+            let names: Vec<&str> = circle.0.iter().map(|place| &*self.tasks[*place].name).collect();
+            let message = format!(
+                "the tasks wait for each other in a circle: {}; remove one of these dependencies",
+                names.join(" → ")
+            );
+            ClientError::Refused { code: code::INVALID_PARAMS, message, data: Value::Null }
+        })
     }
 }
 

@@ -8,8 +8,13 @@ use super::signals::Signals;
 use crate::agent::{Agent, AgentConfig, CancelToken, CommandHandler};
 use crate::client::{ClientError, ClientOptions};
 
+const EXAMPLES: &str = "Examples:
+  everlog agent --name worker
+  everlog agent --name trainer --capabilities python,gpu --slots 2 --gpu 1";
+
 /// The command line of `agent`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The name people see
     #[arg(long)]

@@ -6,11 +6,19 @@ use serde_json::Value;
 
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
+use super::remote;
 use super::server_url::ServerUrl;
-use crate::client::Client;
+
+const EXAMPLES: &str = "Examples:
+  everlog call pipeline/list '{\"limit\": 5}'
+  everlog call memory/set '{\"key\": \"k\", \"value\": [1, 2]}'
+  echo '{\"name\": \"t\"}' | everlog call task/create -
+
+docs/protocol.md lists the methods.";
 
 /// The command line of `call`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The method, for example `pipeline/list`
     method: String,
@@ -26,9 +34,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let params = params(&args.params)?;
-    let client = Client::connect(&args.server.get()).await?;
-    let result = client.call(&args.method, params).await?;
-    client.close().await;
+    let result =
+        remote::with(&args.server, async |remote| remote.call_by_hand(&args.method, params.clone()).await).await?;
     output::print(&mut std::io::stdout(), &result, args.output)?;
     Ok(Exit::Ok)
 }

@@ -16,22 +16,50 @@ use crate::failure::Failure;
 use crate::pipeline_file::PipelineFileError;
 
 /// What the shell gets to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Exit {
     /// All is well.
     Ok = 0,
-    /// A pipeline failed, or this machine got in the way.
+    /// A pipeline or a task failed, or this machine got in the way.
     Failed = 1,
-    /// The command line or the pipeline file is wrong.
+    /// The command line or the pipeline file is wrong, or a name means several things.
     Usage = 2,
-    /// There is no such pipeline, task, agent, model or data directory.
+    /// There is no such pipeline, task, agent, model, key or data directory.
     NotFound = 3,
     /// The coordinator said no.
     Refused = 4,
+    /// The thing is in another state than this needs.
+    Conflict = 5,
     /// The coordinator cannot be reached (`EX_UNAVAILABLE` of sysexits).
     Unreachable = 69,
+    /// The same may work a little later (`EX_TEMPFAIL` of sysexits).
+    TryAgain = 75,
+    /// The time given with `--timeout` is over (as `timeout` of coreutils has it).
+    TimedOut = 124,
     /// A signal ended it (128 + SIGINT, as shells have it).
     Interrupted = 130,
+}
+
+impl Exit {
+    /// Every code with its meaning, as help and manual tell it.
+    pub(super) const TABLE: [(Self, &str); 10] = [
+        (Self::Ok, "all is well"),
+        (Self::Failed, "the pipeline or task failed or was stopped, or this machine got in the way"),
+        (Self::Usage, "the command line or the pipeline file is wrong, or a name means several things"),
+        (Self::NotFound, "there is no such pipeline, task, agent, key or data directory"),
+        (Self::Refused, "the coordinator said no"),
+        (Self::Conflict, "it is in another state than this needs: runs already, has ended, is held by another agent"),
+        (Self::Unreachable, "the coordinator cannot be reached, or what answers is none"),
+        (Self::TryAgain, "try again: the coordinator is overloaded or full, or the result is not there yet"),
+        (Self::TimedOut, "the time given with --timeout is over"),
+        (Self::Interrupted, "a signal ended it"),
+    ];
+
+    /// The table as text.
+    pub(super) fn help() -> String {
+        let lines = Self::TABLE.iter().map(|(exit, meaning)| format!("  {:>3}  {meaning}", *exit as u8));
+        format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -54,6 +82,7 @@ pub(super) enum Trouble {
     #[error(transparent)]
     Server(#[from] StartError),
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Coordinator(#[from] Failed),
@@ -63,6 +92,20 @@ pub(super) enum Trouble {
     NoData(PathBuf),
     #[error("{0}")]
     Usage(String),
+    #[error("{what}")]
+    Ambiguous {
+        what: String,
+        #[help]
+        candidates: String,
+    },
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}; the coordinator is older than this `everlog`: update it, or use the `everlog` that came with it")]
+    OldServer(String),
+    #[error("{0}")]
+    NotYet(String),
+    #[error("{0}")]
+    TimedOut(String),
     #[error("{0}")]
     Failed(String),
     #[error("the output cannot be written: {0}")]
@@ -83,6 +126,14 @@ impl From<AgentError> for Trouble {
 }
 
 impl Trouble {
+    /// A pipeline that the coordinator finds faulty is a faulty file.
+    pub(super) fn of_file(error: ClientError) -> Self {
+        if let ClientError::Refused { code: code::INVALID_PARAMS, message, .. } = &error {
+            return Self::Usage(terminal::one_line(message));
+        }
+        error.into()
+    }
+
     /// Asks for a data directory that is there: a slip in its name must not look like an empty history.
     pub(super) fn unless_data(data: &Path) -> Result<(), Self> {
         if data.is_dir() { Ok(()) } else { Err(Self::NoData(data.to_owned())) }
@@ -91,8 +142,11 @@ impl Trouble {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Client(error) | Self::Agent(AgentError::Rejected { cause: error, .. }) => exit_of(error),
-            Self::NoData(_) => Exit::NotFound,
-            Self::PipelineFile(_) | Self::Usage(_) | Self::Config(_) => Exit::Usage,
+            Self::NoData(_) | Self::NotFound(_) => Exit::NotFound,
+            Self::PipelineFile(_) | Self::Usage(_) | Self::Ambiguous { .. } | Self::Config(_) => Exit::Usage,
+            Self::OldServer(_) => Exit::Refused,
+            Self::NotYet(_) => Exit::TryAgain,
+            Self::TimedOut(_) => Exit::TimedOut,
             Self::Server(_) | Self::Coordinator(_) | Self::History(_) | Self::Failed(_) => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) => Exit::Failed,
@@ -107,17 +161,24 @@ impl Trouble {
 
 fn exit_of(error: &ClientError) -> Exit {
     match error {
-        ClientError::Refused { code, .. } => match *code {
-            code::PIPELINE_NOT_FOUND | code::TASK_NOT_FOUND | code::AGENT_NOT_FOUND | code::MODEL_NOT_FOUND => {
-                Exit::NotFound
-            }
-            _ => Exit::Refused,
-        },
-        ClientError::Unreachable { .. } | ClientError::Closed { .. } | ClientError::TimedOut { .. } => {
-            Exit::Unreachable
-        }
+        ClientError::Refused { code, .. } => exit_of_code(*code),
+        ClientError::Unreachable { .. } | ClientError::Closed { .. } => Exit::Unreachable,
+        ClientError::TimedOut { .. } => Exit::TryAgain,
         ClientError::BadAddress { .. } | ClientError::BadSetting { .. } => Exit::Usage,
+        ClientError::TurnedAway { .. } if error.is_transient() => Exit::TryAgain,
         ClientError::TurnedAway { .. } | ClientError::TooLarge { .. } | ClientError::Malformed { .. } => Exit::Refused,
+    }
+}
+
+/// The codes of protocol §2.
+fn exit_of_code(refusal: i64) -> Exit {
+    match refusal {
+        code::PIPELINE_NOT_FOUND | code::TASK_NOT_FOUND | code::AGENT_NOT_FOUND | code::MODEL_NOT_FOUND => {
+            Exit::NotFound
+        }
+        -40_006..=-40_002 | -40_013..=-40_012 | -40_032 | -40_061 | -40_071 => Exit::Conflict,
+        code::OVERLOADED => Exit::TryAgain,
+        _ => Exit::Refused,
     }
 }
 
@@ -132,6 +193,16 @@ mod tests {
         let exit = |code| exit_of(&ClientError::Refused { code, message: String::new(), data: Value::Null });
         assert_eq!(exit(code::TASK_NOT_FOUND), Exit::NotFound);
         assert_eq!(exit(code::INVALID_PARAMS), Exit::Refused);
+        assert_eq!(exit(code::OVERLOADED), Exit::TryAgain);
+        for code in [-40_002, -40_003, -40_004, -40_005, -40_006, -40_012, -40_013, -40_032, -40_061, -40_071] {
+            assert_eq!(exit(code), Exit::Conflict, "{code}");
+        }
+    }
+
+    #[test]
+    fn who_is_turned_away_for_now_may_try_again() {
+        let away = |status| ClientError::TurnedAway { url: String::new(), status, message: String::new() };
+        assert_eq!((exit_of(&away(503)), exit_of(&away(403))), (Exit::TryAgain, Exit::Refused));
     }
 
     #[test]

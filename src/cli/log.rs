@@ -10,8 +10,13 @@ use super::output::{self, Output};
 use super::terminal;
 use crate::history::{self, LogLine};
 
+const EXAMPLES: &str = "Examples:
+  everlog log
+  everlog log --data .everlog --from 1000 --output ndjson";
+
 /// The command line of `log`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The data directory
     #[arg(long, value_name = "DIR", default_value = ".everlog")]

@@ -9,16 +9,14 @@ use serde_json::{Map, Value, json};
 use super::terminal;
 
 /// Cells are cut at this many characters: a table is to be looked at, `--output json` has it all.
-const CELL_CHARS_MAX: usize = 120;
+pub(super) const CELL_CHARS_MAX: usize = 120;
 
 /// The forms that data is printed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
-    /// For people
+    // No doc comments: they would make the help of every verb three times as long.
     Table,
-    /// One document
     Json,
-    /// One record a line
     Ndjson,
 }
 

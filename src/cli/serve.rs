@@ -1,56 +1,101 @@
 //! `everlog serve`: the coordinator as a daemon.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use super::config::Flags;
 use super::exit::{Exit, Trouble};
+use super::logging::Logging;
+use super::notify;
 use super::signals::Signals;
-use crate::config::Config;
+use crate::config::{Config, Effect, LogFormat, Sources};
 use crate::embedded::Coordinator;
 
-/// The command line of `serve`. A flag counts more than the environment, and that more than the file.
+const EXAMPLES: &str = "Examples:
+  everlog serve
+  everlog serve --data /var/lib/everlog --port 9000";
+
+/// The command line of `serve`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The directory that holds the history and everything derived from it
-    #[arg(long, value_name = "DIR", default_value = ".everlog")]
-    data: PathBuf,
-    /// The configuration [default: config/mcp.yaml, if it is there]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The address to listen on [env: MCP_SERVER_HOST] [default: localhost]
-    #[arg(long)]
-    host: Option<String>,
-    /// The port to listen on; 0 takes a free one [env: MCP_SERVER_PORT] [default: 8700]
-    #[arg(long)]
-    port: Option<u16>,
-    /// Listen on other than loopback addresses, although nobody is asked who they are yet
-    #[arg(long)]
-    allow_unauthenticated_remote_access: bool,
+    #[command(flatten)]
+    flags: Flags,
 }
 
-pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
+pub(super) async fn run(args: Args, logging: &Logging, log_format: Option<LogFormat>) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
-    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?;
-    config.server.host = args.host.unwrap_or(config.server.host);
-    config.server.port = args.port.unwrap_or(config.server.port);
-    let mut setup = config.setup(&args.data);
-    if let Some(door) = &mut setup.door {
-        door.allow_remote = args.allow_unauthenticated_remote_access;
-    }
-    let coordinator = Coordinator::start(setup).await?;
+    let mut hangups = signal(SignalKind::hangup())?;
+    let sources = args.flags.sources(log_format);
+    let loaded = sources.load()?;
+    let mut config = loaded.config.clone();
+    logging.set(config.log.level, config.log.format);
+    loaded.warn();
+    let coordinator = tokio::select! {
+        started = Coordinator::start(config.setup()) => started?,
+        () = signals.next() => return Ok(Exit::Interrupted),
+    };
+    let url = coordinator.url().unwrap_or_default();
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "ready {}", coordinator.url().unwrap_or_default())?;
+    writeln!(stdout, "ready {url}")?;
     stdout.flush()?;
-    tokio::select! {
-        failed = coordinator.failed() => return Err(Trouble::Failed(format!(
-            "the coordinator stopped: {failed}; everything it acknowledged is on disk: start it again"
-        ))),
-        () = signals.next() => {}
+    notify::ready(&url);
+    notify::watch(coordinator.watch());
+    loop {
+        tokio::select! {
+            failed = coordinator.failed() => return Err(Trouble::Failed(format!(
+                "the coordinator stopped: {failed}; everything it acknowledged is on disk: start it again"
+            ))),
+            () = signals.next() => break,
+            _ = hangups.recv() => {}
+        }
+        notify::reloading();
+        tokio::select! {
+            () = reload(&sources, &mut config, &coordinator, logging) => notify::ready(&url),
+            () = signals.next() => break,
+        }
     }
     tracing::info!("draining; another signal exits at once");
+    notify::stopping();
     tokio::select! {
-        drained = coordinator.close() => drained?,
-        () = signals.next() => return Ok(Exit::Interrupted),
+        drained = drain(coordinator, config.service.drain_deadline) => drained,
+        () = signals.next() => Ok(Exit::Interrupted),
     }
-    Ok(Exit::Ok)
+}
+
+/// Ends in order, within so many seconds.
+async fn drain(coordinator: Coordinator, seconds: f64) -> Result<Exit, Trouble> {
+    match timeout(Duration::from_secs_f64(seconds), coordinator.close()).await {
+        Ok(drained) => Ok(drained.map(|()| Exit::Ok)?),
+        Err(_) => Err(Trouble::Failed(format!(
+            "draining took longer than service.drain_deadline ({seconds} s), so the process ends without it; everything \
+             acknowledged is on disk, and the next start reads it back"
+        ))),
+    }
+}
+
+/// Reads the configuration again. What can change at run time does; on any error everything stays as it is.
+async fn reload(sources: &Sources, config: &mut Config, coordinator: &Coordinator, logging: &Logging) {
+    let loaded = match sources.load() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!(%error, "the configuration stays as it was: what was read makes no sense");
+            return;
+        }
+    };
+    loaded.warn();
+    let change = config.change_to(&loaded.config);
+    *config = change.config;
+    logging.set(config.log.level, config.log.format);
+    coordinator.configure(&config.setup()).await;
+    for (effect, sentence) in change.told {
+        match effect {
+            Effect::Reload => tracing::info!("{sentence}"),
+            Effect::Restart | Effect::None => tracing::warn!("{sentence}"),
+        }
+    }
+    tracing::info!("the configuration was read again");
 }

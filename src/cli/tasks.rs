@@ -86,6 +86,11 @@ impl Counts {
     pub(super) fn total(&self) -> u64 {
         self.ended() + self.waiting + self.running
     }
+
+    /// How much of all has ended, from 0 to 1.
+    pub(super) fn part(&self) -> f64 {
+        self.ended() as f64 / self.total().max(1) as f64
+    }
 }
 
 impl fmt::Display for Counts {

@@ -118,6 +118,10 @@ impl Url {
         if matches!(error, WsError::Url(_) | WsError::HttpFormat(_)) {
             return ClientError::BadAddress { url: url(), cause: error.to_string() };
         }
+        if matches!(error, WsError::Protocol(_)) {
+            // Something else speaks there: another protocol, or HTTP without an upgrade.
+            return self.unreachable(format!("what answers there is no coordinator ({error})"));
+        }
         let WsError::Http(response) = error else { return self.unreachable(error.to_string()) };
         let (status, body) = (response.status(), response.body().as_deref().unwrap_or_default());
         let message = String::from_utf8_lossy(body).trim().to_owned();

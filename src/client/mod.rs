@@ -180,6 +180,11 @@ impl Client {
         let _ = self.shared.link.clone().wait_for(|link| matches!(link, Link::Closed)).await;
     }
 
+    /// Whether this client is closed for good.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(*self.shared.link.borrow(), Link::Closed)
+    }
+
     fn tell_keeper(&self, command: Command) {
         // A keeper that is gone has nothing left to keep.
         let _ = self.shared.keeper.send(command);

@@ -41,7 +41,17 @@ impl Writer {
                 self.observations.forget(connection);
                 return self.internal(work, &Command::DisconnectAgents { connection, agents });
             }
-            Message::Load { cpu, memory } => return self.internal(work, &Command::ObserveLoad { cpu, memory }),
+            Message::Load { cpu, memory } => {
+                let observed = Command::ObserveLoad { cpu, memory };
+                self.internal(work, &observed)?;
+                self.load = Some(observed);
+                return Ok(());
+            }
+            Message::Configure { settings } => {
+                self.internal(work, &Command::ConfigureCoordinator { settings })?;
+                // The limits may be others now: the newest reading is held against them at once.
+                return self.load.clone().map_or(Ok(()), |observed| self.internal(work, &observed));
+            }
             Message::Drain { reason } => {
                 work.turn.last = true;
                 if let Some(observed) = self.observations.all() {

@@ -22,6 +22,7 @@ pub(crate) use turn::{Delivery, Turn, Writer};
 use crate::clock::SystemClock;
 use crate::exchange::{Directory, INBOX_MAX, Inbound, Message};
 use crate::failure::Failure;
+use crate::health::Pulse;
 use crate::history::{self, LogHistory};
 use crate::shared::Shared;
 use commit::{Committer, Outcome};
@@ -133,6 +134,7 @@ impl Engine {
             directory: Directory::default(),
             inbox,
             inbox_bytes: AtomicUsize::new(0),
+            pulse: Pulse::default(),
             progress: Mutex::default(),
             agent_metrics: Mutex::default(),
             history: Arc::new(LogHistory::new(store.clone())),
@@ -144,6 +146,7 @@ impl Engine {
         let first = first?;
         everlog_storage::Log::append(&mut log, &first.frame)?;
         durable.send_replace(first.frame.last());
+        shared.pulse.turned(Some(first.frame.last()), shared.clock.mono_ms());
 
         let (turns, decided) = bounded(TURNS_IN_FLIGHT);
         let (ended, outcome) = watch::channel(None);
@@ -268,6 +271,8 @@ fn write(
         }
         shared.inbox_bytes.fetch_sub(bytes, Ordering::AcqRel);
         let turn = writer.turn(batch.drain(..), messages.is_empty(), shared.clock.now(), shared.clock.mono_ms());
+        let decided = turn.as_ref().ok().filter(|turn| !turn.frame.is_empty()).map(|turn| turn.frame.last());
+        shared.pulse.turned(decided, shared.clock.mono_ms());
         match turn {
             Ok(turn) if turn.is_empty() => {}
             Ok(turn) => {

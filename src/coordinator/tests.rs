@@ -139,6 +139,26 @@ async fn a_repeated_request_gets_the_same_answer_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn new_limits_are_held_against_the_newest_reading_at_once() {
+    let data = tempfile::tempdir().unwrap();
+    let bench = Bench::open(data.path());
+    let shared = bench.coordinator.shared();
+    let tell = |message| shared.inbox.send(Inbound { connection: 0, bytes: 0, message }).unwrap();
+    tell(Message::Load { cpu: 0, memory: 100 });
+    let mut settings = Settings::default();
+    settings.limits.memory = 99;
+    tell(Message::Configure { settings: settings.clone() });
+    bench.call("1", "memory/set", json!({ "key": "a marker", "value": 1 })).await.unwrap();
+    assert!(shared.state.read().load.over_memory);
+    assert_eq!(shared.state.read().settings, settings);
+    tell(Message::Configure { settings: Settings::default() });
+    bench.call("2", "memory/set", json!({ "key": "a marker", "value": 2 })).await.unwrap();
+    assert!(!shared.state.read().load.over_memory);
+    bench.drain().await;
+    assert_eq!(folded(data.path()).settings, Settings::default());
+}
+
+#[tokio::test]
 async fn a_second_coordinator_on_the_same_directory_is_refused() {
     let data = tempfile::tempdir().unwrap();
     let bench = Bench::open(data.path());

@@ -74,6 +74,8 @@ pub(crate) struct Writer {
     pub(super) observations: Observations,
     pub(super) liveness: Liveness,
     pub(super) notices: Vec<Notice>,
+    /// The newest reading of the load.
+    pub(super) load: Option<Command>,
 }
 
 /// Either the client's fault or ours.
@@ -110,7 +112,7 @@ impl Writer {
     #[must_use]
     pub(crate) fn new(shared: Arc<Shared>, mono_ms: i64) -> Self {
         let liveness = Liveness::of(&shared.state.read(), mono_ms);
-        Self { shared, observations: Observations::default(), liveness, notices: Vec::new() }
+        Self { shared, observations: Observations::default(), liveness, notices: Vec::new(), load: None }
     }
 
     /// Milliseconds after `now` at which a turn is due although no message came.

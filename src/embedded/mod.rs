@@ -14,10 +14,10 @@ pub use error::StartError;
 
 use crate::client::{Client, ClientError, Endpoint};
 use crate::coordinator::{Engine, Failed, Options, Place};
-use crate::exchange::Outgoing;
+use crate::exchange::{Inbound, Message, Outgoing};
 use crate::machine::Machine;
 use crate::server::DoorConfig;
-use crate::server::door::{self, Door, Guests, LocalConnections};
+use crate::server::door::{self, Door, LocalConnections};
 use crate::server::limits::{FRAME_BYTES_MAX, GOODBYE_WITHIN};
 use everlog_replay::spec::Settings;
 use pipe::Hatch;
@@ -102,23 +102,23 @@ impl Coordinator {
     /// Recovers the log, and starts.
     pub(crate) async fn start(setup: Setup) -> Result<Self, StartError> {
         // Bound before the log is touched, so that a taken port leaves no trace there.
-        let doorway = match &setup.door {
-            Some(config) => Some((door::bind(config).await?, config)),
+        let local = LocalConnections::default();
+        let door = match &setup.door {
+            Some(config) => Some(door::bind(config).await?.serve(config, Arc::clone(&local))),
             None => None,
         };
         let options = Options { settings: of_this_machine(setup.settings.clone()), place: setup.place.clone() };
         let opened = tokio::task::spawn_blocking(move || Engine::open(options)).await;
         let engine = Arc::new(opened.map_err(|error| StartError::Broken(error.to_string()))??);
-        let local = LocalConnections::default();
         let data = setup.place.directory().cloned();
         let machine = pulse::watch(&engine, data, setup.system_interval, Arc::clone(&local));
         let machine = machine.map_err(StartError::Thread)?;
         let heartbeat = tokio::spawn(pulse::beat(engine.shared()));
         let hatch = Arc::new(Hatch::open(&engine, setup.door.as_ref().map_or(FRAME_BYTES_MAX, |d| d.max_frame_bytes)));
-        let door = doorway.map(|(doorway, config)| {
+        if let Some(door) = &door {
             let numbers = Arc::clone(&engine);
-            doorway.open(config, engine.shared(), Box::new(move || numbers.next_connection()), local)
-        });
+            door.open(engine.shared(), Box::new(move || numbers.next_connection()));
+        }
         Ok(Self { engine, hatch, door, machine: Some(machine), heartbeat })
     }
 
@@ -148,6 +148,27 @@ impl Coordinator {
         self.addr().map(|addr| format!("ws://{addr}"))
     }
 
+    /// Tells whether the process does its work, as often as it is asked.
+    pub(crate) fn watch(&self) -> impl Fn() -> Result<(), String> + Send + 'static {
+        let hall = self.door.as_ref().map(Door::hall);
+        move || hall.as_ref().map_or(Ok(()), |hall| hall.examine(|vitals| vitals.live()))
+    }
+
+    /// Takes over what of a configuration can change at run time.
+    pub(crate) async fn configure(&self, setup: &Setup) {
+        if let (Some(door), Some(config)) = (&self.door, &setup.door) {
+            door.set_connections_max(config.max_connections);
+        }
+        if let Some(machine) = &self.machine {
+            machine.set_interval(setup.system_interval);
+        }
+        let message = Message::Configure { settings: of_this_machine(setup.settings.clone()) };
+        let inbox = self.engine.shared().inbox.clone();
+        // It may be full, and it is closed once the writer has ended, which is told elsewhere.
+        let send = move || drop(inbox.send(Inbound { connection: 0, bytes: 0, message }));
+        drop(tokio::task::spawn_blocking(send).await);
+    }
+
     /// Resolves when the coordinator has died, for example of a full disk: nothing more is acknowledged then, and opening it
     /// again replays what was. Never resolves otherwise.
     pub async fn failed(&self) -> Failed {
@@ -160,14 +181,19 @@ impl Coordinator {
     /// # Errors
     /// When the coordinator could not end in order; nothing acknowledged is lost.
     pub async fn close(mut self) -> Result<(), Failed> {
-        let guests = self.shut();
+        self.shut();
         if let Some(machine) = self.machine.take() {
             machine.stop().await;
         }
         let ended = Arc::clone(&self.engine).drain("it was asked to end").await;
         self.engine.shared().directory.broadcast(&Outgoing::Close, |_| true);
-        let leaving = guests.into_iter().map(|guests| guests.left(GOODBYE_WITHIN));
-        if !futures_util::future::join_all(leaving).await.into_iter().all(|left| left) {
+        let from_outside = async {
+            match &self.door {
+                Some(door) => door.left(GOODBYE_WITHIN).await,
+                None => true,
+            }
+        };
+        if !matches!(tokio::join!(self.hatch.left(GOODBYE_WITHIN), from_outside), (true, true)) {
             tracing::warn!("some clients took too long to be told goodbye");
         }
         ended
@@ -176,11 +202,12 @@ impl Coordinator {
 
 impl Coordinator {
     /// Lets nobody in any more; who is inside stays.
-    fn shut(&self) -> Vec<Guests> {
+    fn shut(&self) {
         self.heartbeat.abort();
-        let mut guests = vec![self.hatch.close()];
-        guests.extend(self.door.as_ref().map(Door::close));
-        guests
+        self.hatch.close();
+        if let Some(door) = &self.door {
+            door.close();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::client::{ClientError, ClientOptions, Dial, FrameSink, FrameStream};
 use crate::coordinator::Engine;
-use crate::server::door::Guests;
+use crate::server::places::Places;
 use crate::server::session;
 use axum::extract::ws::{CloseFrame as WsCloseFrame, Message as WsMessage};
 use futures_channel::mpsc;
@@ -14,8 +14,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -27,7 +27,7 @@ const CONNECTIONS_MAX: u32 = 65_536;
 /// The way in, until it is closed.
 pub(super) struct Hatch {
     inside: RwLock<Option<Inside>>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 struct Inside {
@@ -41,20 +41,23 @@ impl Hatch {
     /// Must be called on the coordinator's runtime.
     pub(super) fn open(engine: &Arc<Engine>, frame_bytes_max: usize) -> Self {
         let inside = Inside { engine: Arc::clone(engine), frame_bytes_max, runtime: Handle::current() };
-        Self { inside: RwLock::new(Some(inside)), places: Arc::new(Semaphore::new(CONNECTIONS_MAX as usize)) }
+        Self { inside: RwLock::new(Some(inside)), places: Places::new(CONNECTIONS_MAX) }
     }
 
     /// Lets nobody in any more, and lets go of the coordinator, whoever still holds an endpoint.
-    pub(super) fn close(&self) -> Guests {
+    pub(super) fn close(&self) {
         self.inside.write().take();
-        Guests::new(Arc::clone(&self.places), CONNECTIONS_MAX)
+    }
+
+    /// Resolves when all have left, or after `within`; whether all have left.
+    pub(super) async fn left(&self, within: Duration) -> bool {
+        self.places.all_free(within).await
     }
 
     fn connect(&self) -> Result<(FrameSink, FrameStream), &'static str> {
         let inside = self.inside.read();
         let Inside { engine, frame_bytes_max, runtime } = inside.as_ref().ok_or("it has ended")?;
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| "65536 connections of this process are open, the most allowed")?;
+        let place = self.places.take().ok_or("65536 connections of this process are open, the most allowed")?;
         let (up, from_client) = mpsc::channel::<Message>(FRAMES_WAITING);
         let (to_client, down) = mpsc::channel::<WsMessage>(FRAMES_WAITING);
         let (shared, connection, most) = (engine.shared(), engine.next_connection(), *frame_bytes_max);

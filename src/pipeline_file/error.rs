@@ -1,89 +1,204 @@
-//! What is wrong with a pipeline file, shown at the place where it is.
+//! What is wrong with a pipeline file, all of it, each shown at the place where it is.
 
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceOffset};
-use serde_saphyr::Location;
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-/// A pipeline file that cannot be submitted.
+use super::tree::Span;
+use crate::protocol::distance;
+
+/// Mistakes that are told of one file: nobody mends more before the next try.
+const MISTAKES_MAX: usize = 50;
+
+/// A pipeline file that cannot be submitted: a list of mistakes, never empty.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{}: {message}", path.display(), line_suffix(*place))]
-pub(crate) struct PipelineFileError {
-    path: PathBuf,
-    message: String,
-    place: Option<(usize, usize)>,
-    source_text: Option<Box<NamedSource<String>>>,
+#[error("{}", headline(.0))]
+pub(crate) struct PipelineFileError(Vec<Fault>);
+
+/// One mistake, with what is needed to show it.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}{}: {message}", place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}")))]
+pub(crate) struct Fault {
+    file: String,
+    /// Line and column of its start, both counted from 1, columns in characters.
+    pub(crate) place: Option<(usize, usize)>,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// What to do, if that is not in the message.
+    pub(crate) help: Option<String>,
+    span: Span,
+    text: Option<NamedSource<Arc<String>>>,
 }
 
-fn line_suffix(place: Option<(usize, usize)>) -> String {
-    place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"))
+/// A mistake in a text that does not know its file yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mistake {
+    span: Option<Span>,
+    pub(super) message: String,
+    help: Option<String>,
 }
+
+/// The mistakes found so far, each once however often a task is repeated.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes(Vec<Mistake>);
 
 impl PipelineFileError {
-    pub(super) fn unreadable(path: &Path, cause: &std::io::Error) -> Self {
-        let message = format!("the file cannot be read: {cause}; check the path");
-        Self { path: path.to_owned(), message, place: None, source_text: None }
+    /// The mistakes in the order of the text.
+    pub(crate) fn faults(&self) -> &[Fault] {
+        &self.0
     }
 
-    pub(super) fn too_large(path: &Path, bytes: u64, limit: u64) -> Self {
-        let message =
-            format!("the file has {bytes} bytes and the limit is {limit}; use `replicas`, or several pipelines");
-        Self { path: path.to_owned(), message, place: None, source_text: None }
+    /// A file that cannot even be read.
+    pub(super) fn of_file(file: &Path, message: String) -> Self {
+        Mistakes(vec![Mistake::new(message)]).within(file, None)
+    }
+}
+
+fn headline(faults: &[Fault]) -> String {
+    match faults {
+        [only] => only.to_string(),
+        all => {
+            let file = all.first().map_or("", |fault| fault.file.as_str());
+            format!("{file} has {} mistakes", all.len())
+        }
     }
 }
 
 impl Diagnostic for PipelineFileError {
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source_text.as_deref().map(|text| text as &dyn SourceCode)
+        self.only()?.source_code()
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let ((line, column), text) = (self.place?, self.source_text.as_ref()?);
-        let offset = SourceOffset::from_location(text.inner(), line, column);
-        let label = LabeledSpan::new(Some("here".to_owned()), offset.offset(), 1);
-        Some(Box::new(std::iter::once(label)))
+        self.only()?.labels()
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        self.only()?.help()
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        (self.0.len() > 1).then(|| Box::new(self.0.iter().map(|fault| fault as &dyn Diagnostic)) as Box<_>)
     }
 }
 
-/// A mistake in a text that does not know its file yet.
-#[derive(Debug)]
-pub(super) struct Mistake {
-    pub(super) message: String,
-    place: Option<(usize, usize)>,
+impl PipelineFileError {
+    /// The mistake of a file that has one: it is the whole message.
+    fn only(&self) -> Option<&Fault> {
+        self.0.first().filter(|_| self.0.len() == 1)
+    }
+}
+
+impl Diagnostic for Fault {
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.text.as_ref().map(|text| text as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.place?;
+        let (start, end) = (self.span.start as usize, self.span.end as usize);
+        let label = LabeledSpan::new(Some("here".to_owned()), start, end.saturating_sub(start).max(1));
+        Some(Box::new(std::iter::once(label)))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn Display>)
+    }
 }
 
 impl Mistake {
+    /// One that has no place.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None }
+        Self { span: None, message: message.into(), help: None }
     }
 
-    pub(super) fn at(location: Location, message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: place(location) }
+    pub(super) fn at(span: Span, message: impl Into<String>) -> Self {
+        Self { span: Some(span), message: message.into(), help: None }
     }
 
-    pub(super) fn within(self, path: &Path, text: String) -> PipelineFileError {
-        let Self { message, place } = self;
-        let source_text = Some(Box::new(NamedSource::new(path.to_string_lossy(), text)));
-        PipelineFileError { path: path.to_owned(), message, place, source_text }
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
     }
-}
 
-impl From<serde_saphyr::Error> for Mistake {
-    fn from(error: serde_saphyr::Error) -> Self {
-        let error = error.without_snippet();
-        let place = error.location().and_then(place);
-        let mut message = error.to_string();
-        if let Some((line, column)) = place
-            && let Some(shorter) = message.strip_suffix(&format!(" at line {line}, column {column}"))
-        {
-            message = shorter.to_owned(); // The place is shown in front already.
+    /// Helps with the nearest of the known names, if there is one.
+    pub(super) fn near<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        match nearest(name, &known) {
+            Some(near) => self.help(format!("did you mean `{near}`?")),
+            None => self,
         }
-        Self { message, place }
+    }
+
+    /// Helps with the nearest of the known names, or with all of them.
+    pub(super) fn known<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        let mistake = self.near(name, known.iter().copied());
+        if mistake.help.is_some() || known.is_empty() {
+            return mistake;
+        }
+        mistake.help(format!("known are {}", shortened(&known)))
     }
 }
 
-/// Line and column, both from 1.
-fn place(location: Location) -> Option<(usize, usize)> {
-    let line = usize::try_from(location.line()).ok().filter(|line| *line > 0)?;
-    Some((line, usize::try_from(location.column()).ok()?.max(1)))
+impl Mistakes {
+    pub(super) fn add(&mut self, mistake: Mistake) {
+        if self.0.len() < MISTAKES_MAX && !self.0.contains(&mistake) {
+            self.0.push(mistake);
+        }
+    }
+
+    /// The value, or a note of what is wrong.
+    pub(super) fn note<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
+        result.map_err(|mistake| self.add(mistake)).ok()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether no more are noted.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MISTAKES_MAX
+    }
+
+    /// With the file that they were found in.
+    pub(super) fn within(mut self, file: &Path, text: Option<String>) -> PipelineFileError {
+        self.0.sort();
+        let file = file.to_string_lossy();
+        let text = text.map(Arc::new);
+        let fault = |Mistake { span, message, help }| Fault {
+            file: file.clone().into_owned(),
+            place: span.zip(text.as_ref()).map(|(span, text)| place(text, span)),
+            message,
+            help,
+            span: span.unwrap_or_default(),
+            text: text.as_ref().map(|text| NamedSource::new(&file, Arc::clone(text))),
+        };
+        PipelineFileError(self.0.into_iter().map(fault).collect())
+    }
+}
+
+fn place(text: &str, span: Span) -> (usize, usize) {
+    let before = text.get(..span.start as usize).unwrap_or(text);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+/// Names that a sentence lists.
+const KNOWN_NAMES_MAX: usize = 24;
+
+fn shortened(names: &[&str]) -> String {
+    let shown = names[..names.len().min(KNOWN_NAMES_MAX)].join(", ");
+    if names.len() > KNOWN_NAMES_MAX { format!("{shown}, …") } else { shown }
+}
+
+/// The known name that `name` was probably meant to be: a third of it may be wrong, and two letters may have changed places.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let typos_max = name.len().div_ceil(3);
+    let near = known.iter().filter(|known| known.len().abs_diff(name.len()) <= typos_max);
+    let (typos, nearest) = near.map(|known| (distance(known, name), *known)).min()?;
+    (typos <= typos_max && typos < name.len()).then_some(nearest)
 }

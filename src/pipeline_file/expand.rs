@@ -1,313 +1,207 @@
-//! From what is written to what is submitted: defaults filled in, replicas written out, names checked.
+//! From what is written to what is submitted: defaults and expressions filled in, copies written out, names resolved.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use everlog_replay::limits::{INPUT_BYTES_MAX, INPUT_OVERHEAD_BYTES};
 use serde_json::{Map, Value, json};
 
-use super::error::Mistake;
-use super::{Document, PipelineFile, TaskEntry};
-use crate::submission::{Circle, Submission, Task};
+use super::PipelineFile;
+use super::checker::Checker;
+use super::error::{Mistake, Mistakes};
+use super::expression::{Params, Scope};
+use super::names::Names;
+use super::tree::{Data, Node};
+use super::wire::{Input, TaskJson};
+use crate::submission::{Circle, Submission, TASK_BYTES_MAX, Task};
 
-/// Copies of one task; more is more likely a slip than a plan.
-const REPLICAS_MAX: u32 = 10_000;
+/// Dependencies of a whole file: each is a name on the wire and a place in memory. It bounds what `depends_on` between two tasks of
+/// many copies each comes to.
+const EDGES_MAX: usize = 2_000_000;
 
-/// Tasks of one file, replicas counted one by one.
-const TASKS_MAX: usize = 100_000;
+/// What of the file goes with the pipeline as it is.
+const SETTINGS: [&str; 5] = ["strategy", "max_concurrent_tasks", "task_timeout", "retry_attempts", "on_failure"];
 
-/// What each task of the file is called once it is expanded, by the name in the file.
-type Names = BTreeMap<String, Vec<String>>;
+/// What of a task is read by its copies, not by its command.
+const RESOLVED: [&str; 6] = ["name", "depends_on", "replicas", "matrix", "foreach", "inputs"];
 
-pub(super) fn expand(document: Document, directory: &Path) -> Result<PipelineFile, Mistake> {
-    if document.tasks.is_empty() {
-        return Err(Mistake::new("there are no tasks; a pipeline needs at least one under `tasks`"));
-    }
-    let defaults = document.defaults.as_ref();
-    if let Some(defaults) = defaults {
-        check_defaults(defaults)?;
-    }
-    let names = names(&document.tasks)?;
-    let all = document.tasks.iter().flat_map(|entry| names_of(entry, &names));
-    let places: BTreeMap<&str, usize> = all.enumerate().map(|(place, name)| (name.as_str(), place)).collect();
-    let mut tasks = Vec::with_capacity(places.len());
-    let mut capabilities = BTreeSet::new();
-    for entry in &document.tasks {
-        let mut config = settings(defaults, entry, directory)?;
-        let required = config.get("required_capabilities").and_then(Value::as_array);
-        let required = required.into_iter().flatten().filter_map(Value::as_str);
-        capabilities.extend(required.map(str::to_owned));
-        let depends_on = dependencies(entry, &names, &places)?;
-        if !depends_on.is_empty() {
-            config.insert("depends_on".to_owned(), json!(depends_on));
-        }
-        let upstream = depends_on.iter().filter_map(|name| places.get(name.as_str()).copied()).collect();
-        push_replicas(&mut tasks, names_of(entry, &names), upstream, config, entry.replicas.is_some());
-    }
-    let config = fields(&document)?;
-    let names: Vec<String> = tasks.iter().map(|task: &Task| task.name.clone()).collect();
-    let submission = Submission::new(document.name, config, tasks).map_err(|circle| in_circle(&circle, &names))?;
-    Ok(PipelineFile { submission, capabilities })
-}
-
-fn in_circle(circle: &Circle, names: &[String]) -> Mistake {
-    let names: Vec<&str> = circle.0.iter().map(|place| names[*place].as_str()).collect();
-    let circle = names.join(" → ");
-    Mistake::new(format!("the tasks wait for each other in a circle: {circle}; remove one of these dependencies"))
-}
-
-/// What belongs to one task cannot be a default.
-fn check_defaults(defaults: &TaskEntry) -> Result<(), Mistake> {
-    let own = [
-        ("name", defaults.name.is_some()),
-        ("depends_on", !defaults.depends_on.is_empty()),
-        ("replicas", defaults.replicas.is_some()),
-    ];
-    match own.iter().find(|(_, given)| *given) {
-        Some((field, _)) => {
-            Err(Mistake::new(format!("`{field}` cannot be one of the `defaults`; write it at each task that needs it")))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Gives every task its name or names, each once.
-fn names(tasks: &[TaskEntry]) -> Result<Names, Mistake> {
-    let mut names = Names::new();
-    let mut taken = BTreeSet::new();
-    for (index, entry) in tasks.iter().enumerate() {
-        let Some(name) = &entry.name else {
-            return Err(Mistake::new(format!("task {} has no `name`; give it one", index + 1)));
-        };
-        let expanded = replicate(&name.value, entry)?;
-        if let Some(twice) = expanded.iter().find(|one| !taken.insert((*one).clone())) {
-            let message = format!("two tasks are named `{twice}`; rename one of them");
-            return Err(Mistake::at(name.referenced, message));
-        }
-        if taken.len() > TASKS_MAX {
-            return Err(Mistake::new(format!("there are more than {TASKS_MAX} tasks; split the pipeline")));
-        }
-        if names.insert(name.value.clone(), expanded).is_some() {
-            let message = format!("two tasks are named `{}`; rename one of them", name.value);
-            return Err(Mistake::at(name.referenced, message));
-        }
-    }
-    Ok(names)
-}
-
-fn replicate(name: &str, entry: &TaskEntry) -> Result<Vec<String>, Mistake> {
-    match &entry.replicas {
-        None => Ok(vec![name.to_owned()]),
-        Some(count) if (1..=REPLICAS_MAX).contains(&count.value) => {
-            Ok((1..=count.value).map(|number| format!("{name}-{number}")).collect())
-        }
-        Some(count) => {
-            let message = format!("`replicas` is {}; it must be between 1 and {REPLICAS_MAX}", count.value);
-            Err(Mistake::at(count.referenced, message))
-        }
-    }
-}
-
-fn names_of<'a>(entry: &TaskEntry, names: &'a Names) -> &'a [String] {
-    let name = entry.name.as_ref().map_or("", |name| name.value.as_str());
-    names.get(name).map_or(&[], Vec::as_slice)
-}
-
-/// The names a task waits for: a replicated task's name stands for all its replicas.
-fn dependencies(entry: &TaskEntry, names: &Names, places: &BTreeMap<&str, usize>) -> Result<Vec<String>, Mistake> {
-    let mut all = Vec::new();
-    for wanted in &entry.depends_on {
-        if let Some(expanded) = names.get(&wanted.value) {
-            all.extend(expanded.iter().cloned());
-        } else if places.contains_key(wanted.value.as_str()) {
-            all.push(wanted.value.clone());
-        } else {
-            let message = format!(
-                "`depends_on` names `{}`, and no task is called that; correct the name, or add the task",
-                wanted.value
-            );
-            return Err(Mistake::at(wanted.referenced, message));
-        }
-    }
-    Ok(all)
-}
-
-/// A task's config: the defaults, then its own settings, then the keys under `config`.
-fn settings(defaults: Option<&TaskEntry>, entry: &TaskEntry, directory: &Path) -> Result<Map<String, Value>, Mistake> {
-    let mut config = Map::new();
-    let mut env = BTreeMap::new();
-    let mut cwd = directory.to_owned();
-    let mut own = Map::new();
-    for layer in defaults.into_iter().chain([entry]) {
-        config.extend(fields(layer)?);
-        env.extend(layer.env.clone());
-        own.extend(layer.config.clone());
-        if let Some(given) = &layer.cwd {
-            cwd = directory.join(given);
-        }
-    }
-    config.insert("cwd".to_owned(), json!(cwd));
-    if !env.is_empty() {
-        config.insert("env".to_owned(), json!(env));
-    }
-    for key in own.keys() {
-        if let Some((_, name)) = RESERVED.iter().find(|(reserved, _)| reserved == key) {
-            let task = entry.name.as_ref().map_or("(defaults)", |name| name.value.as_str());
-            return Err(Mistake::new(format!(
-                "`config.{key}` of task `{task}` has a name with a meaning of its own; write `{name}` beside `config`, or choose another name",
-            )));
-        }
-    }
-    config.extend(own);
-    Ok(config)
-}
-
-/// The keys of a task's config that the coordinator or the agent reads, each with what to write in the file instead.
-const RESERVED: [(&str, &str); 16] = [
-    ("command", "command"),
-    ("env", "env"),
-    ("cwd", "cwd"),
-    ("depends_on", "depends_on"),
-    ("required_capabilities", "required_capabilities"),
-    ("priority", "priority"),
-    ("cpu_requirement", "cpu_requirement"),
-    ("memory_requirement", "memory_requirement"),
-    ("gpu_requirement", "gpu_requirement"),
-    ("resource_weight", "resource_weight"),
-    ("execution_time", "execution_time"),
-    ("timeout", "timeout"),
-    ("retry", "retry"),
-    ("on_failure", "on_failure"),
+/// Keys of a task's config that the coordinator or the agent reads, beside the names of settings, each with what to write instead.
+const RESERVED: [(&str, &str); 6] = [
     ("task_timeout", "timeout"),
     ("retry_attempts", "retry: {attempts: …}"),
+    ("dependencies", "depends_on"),
+    ("pipeline_id", "another name"),
+    ("item", "another name"),
+    ("index", "another name"),
 ];
 
-/// Adds a task under each of its names; replicas are told their number.
-fn push_replicas(
-    tasks: &mut Vec<Task>,
-    names: &[String],
-    depends_on: Vec<usize>,
-    config: Map<String, Value>,
-    numbered: bool,
-) {
-    for (index, name) in names.iter().enumerate() {
-        let mut config = Value::Object(config.clone());
-        if numbered {
-            config["env"]["EVERLOG_REPLICA"] = json!((index + 1).to_string());
-            config["env"]["EVERLOG_REPLICAS"] = json!(names.len().to_string());
+/// What is known of a file before its tasks are looked at.
+pub(super) struct Context<'a, 't> {
+    pub(super) source: &'t str,
+    pub(super) directory: &'a Path,
+    pub(super) checker: &'a Checker,
+    pub(super) params: &'a Params<'t>,
+    pub(super) document: &'a Node<'t>,
+}
+
+/// The pipeline, unless something is wrong.
+pub(super) fn expand(context: &Context<'_, '_>, mistakes: &mut Mistakes) -> Option<PipelineFile> {
+    let Context { source, params, document, .. } = *context;
+    let names = Names::of(document.get("tasks")?.items(), source, params, mistakes);
+    let mut work = Work { context, names: &names, edges: 0, capabilities: BTreeSet::new(), mistakes };
+    let mut tasks = Vec::with_capacity(names.count());
+    for (group, own) in names.groups.iter().enumerate() {
+        for copy in 0..own.names.len() {
+            if work.mistakes.is_full() {
+                return None;
+            }
+            tasks.extend(work.task(group, copy));
         }
-        let json = json!({"name": name, "config": config}).to_string();
-        tasks.push(Task { name: name.clone(), depends_on: depends_on.clone(), json });
+    }
+    let config = work.settings();
+    let name = Scope { source, params, values: &[] }.fill(document.get("name")?, work.mistakes);
+    let Work { capabilities, mistakes, .. } = work;
+    if !mistakes.is_empty() {
+        return None;
+    }
+    let submission = Submission::new(name?.text()?.to_owned(), config, tasks);
+    let submission = mistakes.note(submission.map_err(|circle| in_circle(&circle, &names)))?;
+    Some(PipelineFile { submission, capabilities })
+}
+
+/// A file whose tasks are being written out.
+struct Work<'a, 't, 'm> {
+    context: &'a Context<'a, 't>,
+    names: &'a Names<'a, 't>,
+    /// Dependencies so far.
+    edges: usize,
+    capabilities: BTreeSet<String>,
+    mistakes: &'m mut Mistakes,
+}
+
+impl<'a, 't> Work<'a, 't, '_> {
+    fn settings(&mut self) -> Map<String, Value> {
+        let Context { source, params, document, checker, .. } = *self.context;
+        let scope = Scope { source, params, values: &[] };
+        let mut config = Map::new();
+        for name in SETTINGS {
+            if let Some(node) = document.get(name).and_then(|node| scope.fill(node, self.mistakes)) {
+                checker.setting(name, &node, self.mistakes);
+                config.insert(name.to_owned(), json!(*node));
+            }
+        }
+        config
+    }
+
+    /// One copy of a task.
+    fn task(&mut self, group: usize, copy: usize) -> Option<Task> {
+        let Context { source, params, checker, directory, .. } = *self.context;
+        let own = &self.names.groups[group];
+        let scope = Scope { source, params, values: &own.spread.copies[copy] };
+        let name = own.names[copy].as_str();
+        let name_node = Node { data: Data::Text(Cow::Borrowed(name)), span: own.entry.get("name")?.span };
+        checker.task_value("name", &name_node, self.mistakes);
+        let (upstream, inputs) = self.upstream(group, copy, scope);
+        let fields = self.fields(own.entry, scope);
+        let required = fields.iter().filter(|(key, _)| *key == "required_capabilities");
+        let required = required.flat_map(|(_, list)| list.items()).filter_map(Node::text);
+        self.capabilities.extend(required.map(str::to_owned));
+        let json =
+            TaskJson { name, fields, upstream: &upstream, inputs, names: self.names, group: own, copy, directory };
+        let json = serde_json::to_string(&json).map_err(|error| Mistake::at(own.entry.span, error.to_string()));
+        let json = self.mistakes.note(json)?;
+        if json.len() > TASK_BYTES_MAX {
+            let message = format!("`{name}` takes {} bytes, and one task may take {TASK_BYTES_MAX}", json.len());
+            self.mistakes.add(Mistake::at(own.entry.span, message).help("put the data into a file, and name that"));
+        }
+        Some(Task { name: name.to_owned(), depends_on: upstream, json })
+    }
+
+    /// The places of the tasks that a copy waits for, each once, and its inputs.
+    fn upstream(&mut self, group: usize, copy: usize, scope: Scope<'_, 't>) -> (Vec<usize>, Vec<Input<'a>>) {
+        let own = &self.names.groups[group];
+        let (mut upstream, mut inputs) = (Vec::new(), Vec::new());
+        for (reference, input) in references(own.entry) {
+            let filled = scope.fill(reference, self.mistakes);
+            let Some(text) = filled.as_ref().and_then(|filled| filled.text()) else { continue };
+            let found = self.names.find(text, input.is_some(), (group, copy), reference.span);
+            let Some(found) = self.mistakes.note(found) else { continue };
+            self.edges += found.tasks.len();
+            if self.edges > EDGES_MAX {
+                let message = format!("the tasks of this file have more than {EDGES_MAX} dependencies");
+                let help = "let one task join the many, and depend on that";
+                self.mistakes.add(Mistake::at(reference.span, message).help(help));
+                break;
+            }
+            upstream.extend(&found.tasks);
+            inputs.extend(input.map(|name| Input { name, found }));
+        }
+        upstream.sort_unstable();
+        upstream.dedup();
+        let bytes: usize = upstream.iter().map(|place| self.names.name(*place).len() + INPUT_OVERHEAD_BYTES).sum();
+        if bytes > INPUT_BYTES_MAX {
+            let (name, count) = (&own.names[copy], upstream.len());
+            let message = format!(
+                "`{name}` waits for {count} tasks, whose names alone are {bytes} bytes of inputs, more than {INPUT_BYTES_MAX}"
+            );
+            let help = "join them in two steps, or shorten the names";
+            self.mistakes.add(Mistake::at(own.entry.span, message).help(help));
+        }
+        (upstream, inputs)
+    }
+
+    /// The keys of a task and of the defaults, the task's own first, with every expression filled in.
+    fn fields(&mut self, entry: &'a Node<'t>, scope: Scope<'_, 't>) -> Vec<(&'a str, Cow<'a, Node<'t>>)> {
+        let Context { document, checker, .. } = *self.context;
+        let defaults = document.get("defaults").map_or(&[][..], Node::entries);
+        let mut fields: Vec<(&str, Cow<'_, Node<'t>>)> = Vec::with_capacity(entry.entries().len() + defaults.len());
+        for (key, node) in entry.entries().iter().chain(defaults) {
+            let merged = matches!(&*key.name, "env" | "config");
+            let known = !merged && fields.iter().any(|(name, _)| *name == key.name);
+            if known || node.data == Data::Null || RESOLVED.contains(&&*key.name) {
+                continue;
+            }
+            let Some(filled) = scope.fill(node, self.mistakes) else { continue };
+            if matches!(filled, Cow::Owned(_)) {
+                checker.task_value(&key.name, &filled, self.mistakes);
+            }
+            if key.name == "config" {
+                note_reserved(node, checker, self.mistakes);
+            }
+            fields.push((&key.name, filled));
+        }
+        fields
     }
 }
 
-/// The fields that go onto the wire as they are written.
-fn fields(of: &impl serde::Serialize) -> Result<Map<String, Value>, Mistake> {
-    match serde_json::to_value(of) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(other) => Err(Mistake::new(format!("{other} is not a mapping"))),
-        Err(error) => Err(Mistake::new(error.to_string())),
+/// What names other tasks: `depends_on`, and `inputs` with their names.
+fn references<'n, 't>(entry: &'n Node<'t>) -> impl Iterator<Item = (&'n Node<'t>, Option<&'n str>)> {
+    let depends_on = entry.get("depends_on").into_iter().flat_map(Node::items).map(|node| (node, None));
+    let inputs = entry.get("inputs").into_iter().flat_map(Node::entries);
+    depends_on.chain(inputs.map(|(key, node)| (node, Some(&*key.name))))
+}
+
+fn note_reserved(config: &Node<'_>, checker: &Checker, mistakes: &mut Mistakes) {
+    for (key, _) in config.entries() {
+        let setting = checker.is_task_key(&key.name).then_some(&*key.name);
+        let other = RESERVED.iter().find(|(name, _)| *name == key.name).map(|(_, instead)| *instead);
+        if let Some(instead) = other.or(setting) {
+            let message = format!("`config.{}` has a name with a meaning of its own", key.name);
+            let help = format!("write `{instead}` beside `config`, or choose another name");
+            mistakes.add(Mistake::at(key.span, message).help(help));
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::parse;
-    use super::*;
-
-    fn submitted(text: &str) -> Value {
-        parse(text, Path::new("/work")).expect("a good file").submission.whole()
-    }
-
-    fn mistake(text: &str) -> String {
-        let mistake = parse(text, Path::new("/work")).expect_err("a faulty file");
-        mistake.within(Path::new("p.yaml"), text.to_owned()).to_string()
-    }
-
-    #[test]
-    fn fields_keep_their_names_on_the_wire() {
-        let submission = submitted(
-            "name: demo\nstrategy: priority_based\nmax_concurrent_tasks: 4\ntask_timeout: 1.5\n\
-             retry_attempts: 2\non_failure: skip_downstream\ntasks:\n\
-             - name: a\n  command: [echo, hi]\n  env: {N: 1.10}\n  priority: 7\n  timeout: 3\n\
-             \x20 retry: {attempts: 2, backoff_s: 0.5}\n  required_capabilities: [gpu]\n  config: {mine: [1, no]}\n",
-        );
-        assert_eq!(
-            submission,
-            json!({"name": "demo", "config": {
-                "strategy": "priority_based", "max_concurrent_tasks": 4, "task_timeout": 1.5,
-                "retry_attempts": 2, "on_failure": "skip_downstream",
-                "tasks": [{"name": "a", "config": {
-                    "command": ["echo", "hi"], "env": {"N": "1.10"}, "priority": 7, "timeout": 3.0,
-                    "retry": {"attempts": 2, "backoff_s": 0.5}, "required_capabilities": ["gpu"],
-                    "mine": [1, "no"], "cwd": "/work"}}]}})
-        );
-    }
-
-    #[test]
-    fn defaults_are_filled_in_and_relative_directories_start_at_the_file() {
-        let submission = submitted(
-            "name: d\ndefaults: {env: {A: x, B: x}, cwd: sub, priority: 1, command: [x]}\n\
-             tasks:\n- {name: a}\n- {name: b, env: {B: y}, cwd: /abs, priority: 2}\n",
-        );
-        let config = |index: usize| &submission["config"]["tasks"][index]["config"];
-        assert_eq!(
-            config(0),
-            &json!({"env": {"A": "x", "B": "x"}, "cwd": "/work/sub", "priority": 1, "command": ["x"]})
-        );
-        assert_eq!(config(1), &json!({"env": {"A": "x", "B": "y"}, "cwd": "/abs", "priority": 2, "command": ["x"]}));
-    }
-
-    #[test]
-    fn replicas_are_written_out_and_depended_on_together() {
-        let submission = submitted(
-            "name: d\ntasks:\n- {name: a, replicas: 2, command: [x]}\n\
-             - {name: all, depends_on: [a]}\n- {name: one, depends_on: [a-2]}\n",
-        );
-        let tasks = submission["config"]["tasks"].as_array().expect("tasks");
-        assert_eq!(tasks.len(), 4);
-        assert_eq!(tasks[1]["name"], "a-2");
-        assert_eq!(tasks[1]["config"]["env"], json!({"EVERLOG_REPLICA": "2", "EVERLOG_REPLICAS": "2"}));
-        assert_eq!(tasks[2]["config"]["depends_on"], json!(["a-1", "a-2"]));
-        assert_eq!(tasks[3]["config"]["depends_on"], json!(["a-2"]));
-    }
-
-    #[test]
-    fn mistakes_name_their_place() {
-        let unknown = mistake("name: d\ntasks:\n- name: a\n  comand: [x]\n");
-        assert!(unknown.contains("p.yaml:4:") && unknown.contains("comand"), "{unknown}");
-        let dependency = mistake("name: d\ntasks:\n- name: a\n  depends_on: [b]\n");
-        assert!(dependency.starts_with("p.yaml:4:") && dependency.contains("`b`"), "{dependency}");
-        let twice = mistake("name: d\ntasks:\n- {name: a-1}\n- {name: a, replicas: 3}\n");
-        assert!(twice.starts_with("p.yaml:4:") && twice.contains("`a-1`"), "{twice}");
-        let replicas = mistake("name: d\ntasks:\n- {name: a, replicas: 99999}\n");
-        assert!(replicas.contains("10000"), "{replicas}");
-        let reserved = mistake("name: d\ntasks:\n- {name: a, config: {timeout: 3}}\n");
-        assert!(reserved.contains("`config.timeout`"), "{reserved}");
-        for (key, name) in [("task_timeout", "`timeout`"), ("retry_attempts", "`retry: {attempts: …}`")] {
-            let other = mistake(&format!("name: d\ntasks:\n- {{name: a, config: {{{key}: 3}}}}\n"));
-            assert!(other.contains(key) && other.contains(&format!("write {name} beside")), "{other}");
-        }
-        assert!(mistake("name: d\ntasks: []\n").contains("no tasks"));
-        assert!(mistake("name: d\ndefaults: {replicas: 2}\ntasks: [{name: a}]\n").contains("`replicas`"));
-        assert!(mistake("name: d\ntasks:\n- {command: [x]}\n").contains("task 1"));
-        assert!(mistake("name: [\n").starts_with("p.yaml:"));
-    }
-
-    #[test]
-    fn usual_slips_are_answered_with_the_right_form() {
-        for (line, words) in [
-            ("command: echo hi", "a list such as [echo, hi]"),
-            ("timeout: 5s", "seconds as a number"),
-            ("timeout: '5'", "seconds as a number"),
-            ("retry: {backoff_s: 2m}", "seconds as a number"),
-        ] {
-            let told = mistake(&format!("name: d\ntasks:\n- name: a\n  {line}\n"));
-            assert!(told.starts_with("p.yaml:4:") && told.contains(words), "{told}");
-        }
-        for empty in ["", "\n \n", "# later\n"] {
-            assert!(mistake(empty).contains("is empty"), "{empty:?}: {}", mistake(empty));
-        }
-        let none = submitted("name: d\ntasks: [{name: a, command: null, timeout: }]\n");
-        assert_eq!(none["config"]["tasks"][0]["config"], json!({"cwd": "/work"}));
-    }
+fn in_circle(circle: &Circle, names: &Names<'_, '_>) -> Mistake {
+    let told: Vec<&str> = circle.0.iter().map(|place| names.name(*place)).collect();
+    let message = format!("the tasks wait for each other in a circle: {}", told.join(" → "));
+    let first = circle.0.first().copied().unwrap_or(0);
+    let group = names.groups.iter().rev().find(|group| group.first <= first);
+    let mistake = match group.and_then(|group| group.entry.get("depends_on").or_else(|| group.entry.get("inputs"))) {
+        Some(node) => Mistake::at(node.span, message),
+        None => Mistake::new(message),
+    };
+    mistake.help("remove one of these dependencies")
 }

@@ -1,24 +1,40 @@
-//! The pipeline file: YAML that a person writes, checked, expanded and put into the wire's form.
+//! The pipeline file: YAML or JSON that a person writes, checked, expanded and put into the wire's form.
 //!
-//! Field names are the wire's own (protocol §3), so there is nothing to look up twice. What this adds
-//! is what only the file's reader can know: defaults, replicas, and where relative paths start.
+//! Field names are the wire's own (protocol §3), so there is nothing to look up twice. What this adds is what only the file's
+//! reader can know: parameters, defaults, copies, and where relative paths start. Nothing stops at the first mistake: all that can
+//! be found are told at once, each at its place.
 
+mod checker;
 mod error;
 mod expand;
+mod expression;
+#[expect(dead_code, reason = "the schema is made of these types; files are read as trees, which know their lines")]
 mod form;
+mod names;
+mod params;
+mod spread;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use serde_saphyr::Spanned;
-
-use crate::submission::Submission;
-pub(crate) use error::PipelineFileError;
+use crate::submission::{self, Submission};
+use checker::Checker;
+use error::Mistakes;
+pub(crate) use error::{Fault, PipelineFileError};
+use expand::Context;
+pub(crate) use form::schema;
+pub(crate) use params::Setting;
 
 /// The largest pipeline file, in bytes: room for 100,000 tasks of the usual size.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// The name of the standard input.
+const STDIN: &str = "-";
 
 /// What a file says.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,135 +45,66 @@ pub(crate) struct PipelineFile {
     pub(crate) capabilities: BTreeSet<String>,
 }
 
-/// Reads and expands the file at `path`.
+/// Reads and expands the file as [`load`] does, and finds out whether a coordinator would take it.
 ///
 /// # Errors
-/// What is wrong with the file, with the line where that is known.
-pub(crate) fn load(path: &Path) -> Result<PipelineFile, PipelineFileError> {
-    let unreadable = |cause: std::io::Error| PipelineFileError::unreadable(path, &cause);
-    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(PipelineFileError::too_large(path, bytes, FILE_BYTES_MAX));
+/// As [`load`], and what a coordinator would refuse.
+pub(crate) fn check(path: &Path, settings: &[Setting]) -> Result<PipelineFile, PipelineFileError> {
+    let file = load(path, settings)?;
+    match submission::rehearse(&file.submission) {
+        Ok(()) => Ok(file),
+        Err(refusal) => Err(PipelineFileError::of_file(path, format!("a coordinator would refuse it: {refusal}"))),
     }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let file = std::path::absolute(path).map_err(unreadable)?;
-    let directory = file.parent().unwrap_or(Path::new("/"));
-    parse(&text, directory).map_err(|mistake| mistake.within(path, text))
+}
+
+/// Reads and expands the file at `path`, `-` being the standard input, with these parameters.
+///
+/// # Errors
+/// All that is wrong with the file, with the places where they are known.
+pub(crate) fn load(path: &Path, settings: &[Setting]) -> Result<PipelineFile, PipelineFileError> {
+    let unreadable = |cause: std::io::Error| {
+        PipelineFileError::of_file(path, format!("the file cannot be read: {cause}; check the path"))
+    };
+    let (text, directory) = read_file(path).map_err(unreadable)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let message = format!("the file has more than {FILE_BYTES_MAX} bytes; use `foreach`, or several pipelines");
+        return Err(PipelineFileError::of_file(path, message));
+    }
+    parse(&text, &directory, settings).map_err(|mistakes| mistakes.within(path, Some(text)))
+}
+
+/// The text, at most one byte more than is allowed, and the directory where relative paths start.
+fn read_file(path: &Path) -> std::io::Result<(String, PathBuf)> {
+    let mut text = String::new();
+    if path.as_os_str() == STDIN {
+        std::io::stdin().take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+        return Ok((text, std::env::current_dir()?));
+    }
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    let directory = std::path::absolute(path)?.parent().unwrap_or(Path::new("/")).to_owned();
+    Ok((text, directory))
 }
 
 /// Expands the text of a file in `directory`, which must be absolute.
-fn parse(text: &str, directory: &Path) -> Result<PipelineFile, error::Mistake> {
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Err(error::Mistake::new("the file is empty; a pipeline needs at least `name` and `tasks`"));
+fn parse(text: &str, directory: &Path, settings: &[Setting]) -> Result<PipelineFile, Mistakes> {
+    let mut mistakes = Mistakes::default();
+    match understand(text, directory, settings, &mut mistakes) {
+        Some(file) if mistakes.is_empty() => Ok(file),
+        _ => Err(mistakes),
     }
-    // YAML 1.1 reads `y`, `no` and `off` as booleans, which nobody means by them.
-    let options = serde_saphyr::options! { strict_booleans: true };
-    let document: Document = serde_saphyr::from_str_with_options(text, options)?;
-    expand::expand(document, directory)
 }
 
-/// The file itself.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(skip_serializing)]
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strategy: Option<Strategy>,
-    #[serde(default, skip_serializing)]
-    defaults: Option<TaskEntry>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_concurrent_tasks: Option<u32>,
-    /// Seconds.
-    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
-    task_timeout: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_attempts: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_failure: Option<OnFailure>,
-    #[serde(skip_serializing)]
-    tasks: Vec<TaskEntry>,
-}
-
-/// One task, or the defaults of all: every field that is written as it is goes into the task's config.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct TaskEntry {
-    #[serde(skip_serializing)]
-    name: Option<Spanned<String>>,
-    #[serde(default, skip_serializing)]
-    depends_on: Vec<Spanned<String>>,
-    /// So many copies, named `name-1` and so on.
-    #[serde(skip_serializing)]
-    replicas: Option<Spanned<u32>>,
-    /// Keys of the task's own, for its command to read.
-    #[serde(default, skip_serializing)]
-    config: Map<String, Value>,
-    /// Text as it is written: `1.10` stays `1.10`.
-    #[serde(default, skip_serializing)]
-    env: BTreeMap<String, String>,
-    #[serde(skip_serializing)]
-    cwd: Option<PathBuf>,
-    #[serde(default, deserialize_with = "form::command", skip_serializing_if = "Option::is_none")]
-    command: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    required_capabilities: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    priority: Option<i64>,
-    /// Percent of one processor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu_requirement: Option<f64>,
-    /// MB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_requirement: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gpu_requirement: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource_weight: Option<f64>,
-    /// An estimate, in seconds.
-    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
-    execution_time: Option<f64>,
-    /// Seconds.
-    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
-    timeout: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry: Option<Retry>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_failure: Option<OnFailure>,
-}
-
-/// When and how often to try again.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Retry {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts: Option<u32>,
-    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
-    backoff_s: Option<f64>,
-    #[serde(default, deserialize_with = "form::seconds", skip_serializing_if = "Option::is_none")]
-    max_backoff_s: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    factor: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_on: Option<Vec<String>>,
-}
-
-/// How the next task is chosen (protocol §7).
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Strategy {
-    Sequential,
-    Parallel,
-    PriorityBased,
-    ResourceAware,
-    Adaptive,
-}
-
-/// What a task's final failure means for its pipeline.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum OnFailure {
-    Fail,
-    Continue,
-    SkipDownstream,
+fn understand(text: &str, directory: &Path, settings: &[Setting], mistakes: &mut Mistakes) -> Option<PipelineFile> {
+    tracing::debug!(bytes = text.len(), "pipeline file: parsing");
+    let checker = mistakes.note(Checker::new())?;
+    let document = tree::parse(text, mistakes);
+    let document = mistakes.note(document)?;
+    tracing::debug!("pipeline file: checking");
+    checker.file(&document, mistakes);
+    let params = params::values(&document, settings, mistakes);
+    tracing::debug!("pipeline file: expanding");
+    let context = Context { source: text, directory, checker: &checker, params: &params, document: &document };
+    let file = expand::expand(&context, mistakes);
+    tracing::debug!("pipeline file: done");
+    file
 }

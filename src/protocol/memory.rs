@@ -24,11 +24,12 @@ pub(super) fn delete(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, 
 
 pub(super) fn list(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
     let prefix = params.opt_string("prefix")?.unwrap_or_default().into_owned();
-    Ok(Operation::Read(Query::MemoryList { prefix, limit: params.page()?.limit }))
+    Ok(Operation::Read(Query::MemoryList { prefix, page: params.page()? }))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::operation::Page;
     use super::super::testing::{change, refused, request};
     use super::*;
     use everlog_replay::{Json, limits};
@@ -52,11 +53,11 @@ mod tests {
     fn reads_are_queries() {
         for (method, params, query) in [
             ("memory/get", r#"{"key": "k/ü"}"#, Query::MemoryGet { key: "k/ü".into() }),
-            ("memory/list", "{}", Query::MemoryList { prefix: String::new(), limit: None }),
+            ("memory/list", "{}", Query::MemoryList { prefix: String::new(), page: Page::default() }),
             (
                 "memory/list",
-                r#"{"prefix": "a/", "limit": 3.0}"#,
-                Query::MemoryList { prefix: "a/".into(), limit: Some(3) },
+                r#"{"prefix": "a/", "limit": 3.0, "offset": 6}"#,
+                Query::MemoryList { prefix: "a/".into(), page: Page { limit: Some(3), offset: 6 } },
             ),
         ] {
             assert_eq!(request(method, params), Ok(Operation::Read(query)), "{method} {params}");

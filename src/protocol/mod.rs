@@ -20,7 +20,7 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 mod topic;
-mod wishes;
+pub(crate) mod wishes;
 
 pub(crate) use frame::{BadFrame, Frame, FrameType};
 pub(crate) use operation::{Called, Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};

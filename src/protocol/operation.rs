@@ -173,8 +173,8 @@ pub(crate) enum Query {
     MemoryList {
         /// Keys that begin with this.
         prefix: String,
-        /// The most keys to list; `None` is as many as fit a frame.
-        limit: Option<usize>,
+        /// Which part of them.
+        page: Page,
     },
     /// `error/list`.
     ErrorList {

@@ -6,7 +6,7 @@ use everlog_replay::spec::{OnFailure, PipelineWish, Resources, RetryWish, Strate
 use everlog_replay::{Json, Refusal, limits};
 
 /// Longest time that a setting may name, in seconds: a hundred years. Beyond it somebody mistook the unit.
-const SECONDS_MAX: f64 = 3_155_760_000.0;
+pub(crate) const SECONDS_MAX: f64 = 3_155_760_000.0;
 /// Milliseconds in a second.
 const SECOND_MS: f64 = 1_000.0;
 /// Thousandths in one.
@@ -16,13 +16,13 @@ pub(super) const PERCENT_HUNDREDTHS: f64 = 100.0;
 /// KiB in a megabyte of the protocol.
 pub(super) const MEGABYTE_KIB: f64 = 1_024.0;
 /// Most megabytes that a setting may name: a petabyte.
-pub(super) const MEGABYTES_MAX: f64 = 1e9;
+pub(crate) const MEGABYTES_MAX: f64 = 1e9;
 /// Most graphics processors, and the largest weight: beyond any machine, and its thousandths still fit 32 bits.
-pub(super) const UNITS_MAX: f64 = 1e6;
+pub(crate) const UNITS_MAX: f64 = 1e6;
 /// Most processor time in percent of one core: 100,000 cores.
-const CPU_PERCENT_MAX: f64 = 1e7;
+pub(crate) const CPU_PERCENT_MAX: f64 = 1e7;
 /// The largest back-off factor; from there on one retry reaches any longest wait.
-const FACTOR_MAX: f64 = 1_000.0;
+pub(crate) const FACTOR_MAX: f64 = 1_000.0;
 
 /// Where a setting may stand: beside the name, or in `config`. Beside the name counts more.
 pub(super) struct Layers<'p, 'a> {

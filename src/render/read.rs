@@ -57,7 +57,7 @@ pub(crate) fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Re
         Query::ModelMemory { model } => models::memory(&shared.state.read(), model.as_deref()),
         Query::ModelHealth { model } => models::health(&shared.state.read(), model.as_deref(), shared.clock.now()),
         Query::MemoryGet { key } => Ok(memory_get(shared, key)),
-        Query::MemoryList { prefix, limit } => Ok(memory_list(shared, prefix, *limit, room)),
+        Query::MemoryList { prefix, page } => Ok(memory_list(shared, prefix, *page, room)),
         Query::ErrorList { component, error_type, page } => {
             Ok(error_list(shared, component.as_deref(), error_type.as_deref(), *page, room))
         }
@@ -272,7 +272,7 @@ fn server_metrics(shared: &Shared) -> Value {
     })
 }
 
-fn memory_list(shared: &Shared, prefix: &str, limit: Option<usize>, room: usize) -> String {
+fn memory_list(shared: &Shared, prefix: &str, page: Page, room: usize) -> String {
     let state = shared.state.read();
     let own = SERVER_METRICS_KEY.starts_with(prefix) && !state.memory.contains_key(SERVER_METRICS_KEY);
     let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
@@ -284,7 +284,8 @@ fn memory_list(shared: &Shared, prefix: &str, limit: Option<usize>, room: usize)
         left = left.saturating_sub(text(key).len() + 1);
         left > 0
     };
-    let keys: Vec<&&str> = all.iter().take(limit.unwrap_or(usize::MAX)).take_while(fits).collect();
+    let keys: Vec<&&str> =
+        all.iter().skip(page.offset).take(page.limit.unwrap_or(usize::MAX)).take_while(fits).collect();
     text(&json!({ "keys": keys, "total": all.len(), "prefix": prefix }))
 }
 

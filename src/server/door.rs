@@ -1,13 +1,17 @@
-//! The door: a listener, the handshake, and a session for everybody who is let in.
+//! The door: a listener, probes, the handshake, and a session for everybody who is let in.
 
 use super::limits::READ_BUFFER_BYTES;
+use super::places::Places;
 use super::{DoorConfig, DoorError, NextConnection, handshake::Names, session};
+use crate::clock::mono_ms;
+use crate::health::{Phase, Vitals};
 use crate::shared::Shared;
 use axum::Router;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use axum::serve::ListenerExt;
 use everlog_replay::ConnectionNo;
 use futures_util::StreamExt;
@@ -17,8 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::sync::watch;
 
 /// The connections whose peers are on this machine.
 pub(crate) type LocalConnections = Arc<Mutex<BTreeSet<ConnectionNo>>>;
@@ -29,23 +32,42 @@ pub(crate) struct Doorway {
     addr: SocketAddr,
 }
 
-/// A door that stands open.
+/// A door: probes are answered from the beginning, clients wait in front of it until it is open.
 pub(crate) struct Door {
     addr: SocketAddr,
     hall: Arc<Hall>,
     stop: watch::Sender<bool>,
 }
 
-/// What every handshake needs.
-struct Hall {
-    shared: Arc<Shared>,
-    /// `None` once the door is closed.
+/// What every handshake and every probe needs.
+pub(crate) struct Hall {
+    phase: watch::Sender<Phase>,
+    /// `None` before the door opens, and after everybody has left: nothing may hold on to the data directory then.
+    shared: RwLock<Option<Arc<Shared>>>,
+    /// `None` while the door is closed.
     next: RwLock<Option<NextConnection>>,
     names: Names,
-    places: Arc<Semaphore>,
-    connections_max: u32,
+    places: Arc<Places>,
     frame_bytes_max: usize,
     local: LocalConnections,
+    /// Monotonic, in milliseconds.
+    started_ms: i64,
+}
+
+impl Hall {
+    /// Looks at what tells whether the coordinator is well.
+    pub(crate) fn examine<T>(&self, look: impl FnOnce(Vitals<'_>) -> T) -> T {
+        let (phase, shared) = (*self.phase.borrow(), self.shared.read());
+        let signs = shared.as_ref().map(|shared| (&shared.pulse, &shared.durable));
+        look(Vitals { phase, signs, started_ms: self.started_ms, now_ms: mono_ms() })
+    }
+
+    /// What somebody is told who was lured here (see [`Names`]).
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+        let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        let checked = self.names.check(text(header::HOST), text(header::ORIGIN));
+        checked.err().map(|sentence| refuse(StatusCode::FORBIDDEN, &sentence))
+    }
 }
 
 /// Finds an address to listen on, and binds it: before the log is touched, so that a taken port leaves no trace there.
@@ -70,25 +92,23 @@ pub(crate) async fn bind(config: &DoorConfig) -> Result<Doorway, DoorError> {
 }
 
 impl Doorway {
-    /// Lets clients in.
-    pub(crate) fn open(
-        self,
-        config: &DoorConfig,
-        shared: Arc<Shared>,
-        next: NextConnection,
-        local: LocalConnections,
-    ) -> Door {
-        let connections_max = u32::try_from(config.max_connections).unwrap_or(u32::MAX);
+    /// Answers probes, and lets clients wait.
+    pub(crate) fn serve(self, config: &DoorConfig, local: LocalConnections) -> Door {
         let hall = Arc::new(Hall {
-            shared,
-            next: RwLock::new(Some(next)),
+            phase: watch::Sender::new(Phase::Starting),
+            shared: RwLock::new(None),
+            next: RwLock::new(None),
             names: Names::new(&config.host, config.allow_remote),
-            places: Arc::new(Semaphore::new(connections_max as usize)),
-            connections_max,
+            places: Places::new(config.max_connections),
             frame_bytes_max: config.max_frame_bytes,
             local,
+            started_ms: mono_ms(),
         });
-        let router = Router::new().fallback(enter).with_state(Arc::clone(&hall));
+        let router = Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .fallback(enter)
+            .with_state(Arc::clone(&hall));
         let listener = self.listener.tap_io(|stream| {
             // A small frame must not wait for the acknowledgement of the one before; where that can not be set, it is only slower.
             let _ = stream.set_nodelay(true);
@@ -105,34 +125,63 @@ impl Doorway {
 }
 
 impl Door {
+    /// Lets clients in.
+    pub(crate) fn open(&self, shared: Arc<Shared>, next: NextConnection) {
+        *self.hall.next.write() = Some(next);
+        *self.hall.shared.write() = Some(shared);
+        self.hall.phase.send_replace(Phase::Open);
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Lets nobody in any more, and lets go of the way to connection numbers. Who is inside stays.
-    pub(crate) fn close(&self) -> Guests {
-        self.hall.next.write().take();
-        self.stop.send_replace(true);
-        Guests::new(Arc::clone(&self.hall.places), self.hall.connections_max)
+    pub(crate) fn hall(&self) -> Arc<Hall> {
+        Arc::clone(&self.hall)
     }
-}
 
-/// The sessions that are still open behind a closed door.
-pub(crate) struct Guests {
-    places: Arc<Semaphore>,
-    connections_max: u32,
-}
+    /// Changes how many may be inside at a time; who is, stays.
+    pub(crate) fn set_connections_max(&self, most: u32) {
+        self.hall.places.set_most(most);
+    }
 
-impl Guests {
-    /// Who holds a permit of `places`, of which there are so many.
-    pub(crate) fn new(places: Arc<Semaphore>, connections_max: u32) -> Self {
-        Self { places, connections_max }
+    /// Lets nobody in any more, and lets go of the way to connection numbers. Who is inside stays.
+    pub(crate) fn close(&self) {
+        self.hall.next.write().take();
+        self.hall.phase.send_replace(Phase::Draining);
     }
 
     /// Resolves when all have left, or after `within`; whether all have left.
-    pub(crate) async fn left(self, within: Duration) -> bool {
-        timeout(within, self.places.acquire_many(self.connections_max)).await.is_ok()
+    pub(crate) async fn left(&self, within: Duration) -> bool {
+        self.hall.places.all_free(within).await
     }
+}
+
+/// Probes are told that the door is closed as long as there is one.
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.close();
+        self.hall.shared.write().take();
+        self.stop.send_replace(true);
+    }
+}
+
+async fn healthz(State(hall): State<Arc<Hall>>, headers: HeaderMap) -> Response {
+    answer(&hall, &headers, |vitals| vitals.live())
+}
+
+async fn readyz(State(hall): State<Arc<Hall>>, headers: HeaderMap) -> Response {
+    answer(&hall, &headers, |vitals| vitals.ready())
+}
+
+fn answer(hall: &Hall, headers: &HeaderMap, question: fn(Vitals<'_>) -> Result<(), String>) -> Response {
+    if let Some(refused) = hall.refusal(headers) {
+        return refused;
+    }
+    let health = hall.examine(|vitals| vitals.health(question(vitals)));
+    let status = if health.reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = serde_json::to_string(&health).unwrap_or_default();
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 async fn enter(
@@ -141,9 +190,8 @@ async fn enter(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    if let Err(sentence) = hall.names.check(text(header::HOST), text(header::ORIGIN)) {
-        return refuse(StatusCode::FORBIDDEN, &sentence);
+    if let Some(refused) = hall.refusal(&headers) {
+        return refused;
     }
     let Ok(upgrade) = upgrade else {
         return refuse(
@@ -151,13 +199,16 @@ async fn enter(
             "this is a WebSocket server; connect with ws:// and a WebSocket client",
         );
     };
-    let Ok(place) = Arc::clone(&hall.places).try_acquire_owned() else {
-        let most = hall.connections_max;
+    let Some(place) = hall.places.take() else {
+        let most = hall.places.most();
         let sentence =
             format!("{most} connections are open, the most allowed; close one, or raise server.max_connections");
         return refuse(StatusCode::SERVICE_UNAVAILABLE, &sentence);
     };
-    let Some(connection) = hall.next.read().as_ref().map(|next| next()) else {
+    // An error would mean that the sender is gone, and the hall holds it.
+    let _ = hall.phase.subscribe().wait_for(|phase| *phase != Phase::Starting).await;
+    let connection = hall.next.read().as_ref().map(|next| next());
+    let (Some(connection), Some(shared)) = (connection, hall.shared.read().clone()) else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is about to end; connect again when it is back");
     };
     let upgrade = upgrade
@@ -169,7 +220,7 @@ async fn enter(
             hall.local.lock().insert(connection);
         }
         let (sink, stream) = socket.split();
-        session::run(sink, stream, peer.to_string(), Arc::clone(&hall.shared), connection, hall.frame_bytes_max).await;
+        session::run(sink, stream, peer.to_string(), shared, connection, hall.frame_bytes_max).await;
         hall.local.lock().remove(&connection);
         drop(place);
     })

@@ -4,7 +4,7 @@ use crate::exchange::INBOX_MAX;
 use std::time::Duration;
 
 /// Connections at a time, unless configured otherwise (protocol §6).
-pub(crate) const CONNECTIONS_MAX: usize = 100;
+pub(crate) const CONNECTIONS_MAX: u32 = 100;
 /// Bytes of one inbound frame, unless configured otherwise; of one outbound frame, unless the peer accepts more (protocol §1).
 pub(crate) const FRAME_BYTES_MAX: usize = 1 << 20;
 /// A peer that accepts less gets frames of this length all the same: an answer of one record must fit.

@@ -8,6 +8,7 @@ mod envelope;
 mod handshake;
 pub(crate) mod limits;
 mod outbound;
+pub(crate) mod places;
 pub(crate) mod session;
 mod turns;
 
@@ -27,7 +28,7 @@ pub(crate) struct DoorConfig {
     /// Listen on other than loopback addresses although nobody is asked who they are.
     pub allow_remote: bool,
     /// Connections at a time.
-    pub max_connections: usize,
+    pub max_connections: u32,
     /// Bytes of the longest inbound frame.
     pub max_frame_bytes: usize,
 }

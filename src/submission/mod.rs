@@ -4,15 +4,16 @@
 //! so that the coordinator always knows the names. The pipeline is idle meanwhile: nothing of it runs before all of it is there.
 
 mod order;
+mod rehearsal;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use crate::client::{Client, ClientError, OUTBOUND_FRAME_BYTES_MAX};
+pub(crate) use rehearsal::rehearse;
 
 /// What a frame holds beside its tasks and the pipeline's own words, in bytes: the envelope, an id and the names of the parameters
 /// take some 300.
@@ -20,9 +21,6 @@ const ENVELOPE_BYTES_MAX: usize = 1024;
 
 /// The largest task that can be sent, in bytes of its JSON.
 pub(crate) const TASK_BYTES_MAX: usize = OUTBOUND_FRAME_BYTES_MAX - ENVELOPE_BYTES_MAX;
-
-/// Calls under way at a time: while the coordinator reads one, the next is written.
-const CALLS_UNDER_WAY: usize = 3;
 
 /// The key of a pipeline's config that says how many tasks it is to have, where they come in several calls: a pipeline whose author
 /// was cut off between them must not be taken for a whole one.
@@ -74,6 +72,7 @@ impl Submission {
         &self.name
     }
 
+    /// The tasks, in the order of their author.
     pub(crate) fn tasks(&self) -> &[Task] {
         &self.tasks
     }
@@ -108,13 +107,24 @@ impl Submission {
             config.insert(TASKS_EXPECTED.to_owned(), json!(self.tasks.len()));
         }
         config.insert("tasks".to_owned(), self.list(part)?);
-        Ok(Call { method: "pipeline/create", params: json!({"name": self.name, "config": config}) })
+        let name = Value::from(self.name.as_str());
+        Ok(Call { method: "pipeline/create", params: object([("name", name), ("config", Value::Object(config))]) })
     }
 
     /// The call that adds the tasks of this part.
     fn add(&self, pipeline_id: &str, part: &Range<usize>) -> Result<Call, ClientError> {
-        let params = json!({"pipeline_id": pipeline_id, "tasks": self.list(part)?});
+        let params = object([("pipeline_id", Value::from(pipeline_id)), ("tasks", self.list(part)?)]);
         Ok(Call { method: "task/create", params })
+    }
+
+    /// Puts the ids of the tasks, which came as they were sent, into the author's order.
+    fn sort_ids(&self, created: &mut Value) {
+        let Some(ids) = created["task_ids"].as_array_mut().filter(|ids| ids.len() == self.order.len()) else { return };
+        let mut sorted = vec![Value::Null; ids.len()];
+        for (place, id) in self.order.iter().zip(ids.drain(..)) {
+            sorted[*place] = id;
+        }
+        *ids = sorted;
     }
 
     /// A part's tasks. Only now do they become values: as text a task takes a tenth of the memory.
@@ -132,28 +142,48 @@ impl Submission {
     }
 }
 
+/// An object of these fields. (`json!` would copy them, and they are megabytes.)
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
 /// Whether all tasks of this pipeline are there, by its record (protocol §5).
 pub(crate) fn is_whole(info: &Value) -> bool {
     let expected = info["config"][TASKS_EXPECTED].as_u64();
     expected.is_none_or(|expected| info["metrics"]["tasks_total"].as_u64().is_some_and(|total| total >= expected))
 }
 
-/// Creates the pipeline, all of it or nothing; its id.
+/// Creates the pipeline, all of it or nothing: the coordinator's answer, with the ids of all tasks in the author's order.
+///
+/// One call after the other: a call that has to be repeated must not be overtaken by one that rests on it.
 ///
 /// # Errors
 /// The first refusal or trouble on the way. What had been created is deleted again, if the coordinator can still be reached.
-pub(crate) async fn submit(client: &Client, submission: &Submission) -> Result<String, ClientError> {
+pub(crate) async fn submit(client: &Client, submission: &Submission) -> Result<Value, ClientError> {
     let send = async |call: Call| client.call(call.method, call.params).await;
     let parts = submission.parts();
-    let created = send(submission.create(&parts[0])?).await?;
-    let id = created["pipeline_id"].as_str().unwrap_or_default();
-    // Requests leave in the order in which the stream first polls them, and take effect in the order in which they leave.
-    let answers = stream::iter(&parts[1..]).map(|part| async { send(submission.add(id, part)?).await });
-    if let Err(error) = answers.buffered(CALLS_UNDER_WAY).try_for_each(async |_| Ok(())).await {
-        let half_made = Call { method: "pipeline/delete", params: json!({"pipeline_id": id}) };
-        // Whether this succeeds or not, the first error is the one that counts.
-        let _ = send(half_made).await;
-        return Err(error);
+    tracing::debug!(tasks = submission.tasks.len(), calls = parts.len(), "submission: begun");
+    let mut created = send(submission.create(&parts[0])?).await?;
+    let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
+    for part in &parts[1..] {
+        match async { send(submission.add(&id, part)?).await }.await {
+            Ok(mut added) => take_ids(&mut created, &mut added),
+            Err(error) => {
+                // Whether this succeeds or not, the first error is the one that counts.
+                let _ = send(Call { method: "pipeline/delete", params: json!({"pipeline_id": id}) }).await;
+                return Err(error);
+            }
+        }
     }
-    Ok(id.to_owned())
+    if parts.len() > 1 {
+        submission.sort_ids(&mut created);
+    }
+    Ok(created)
+}
+
+/// Adds the task ids of a later answer to those of the first.
+fn take_ids(created: &mut Value, added: &mut Value) {
+    if let (Some(all), Some(more)) = (created["task_ids"].as_array_mut(), added["task_ids"].as_array_mut()) {
+        all.append(more);
+    }
 }

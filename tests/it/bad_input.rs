@@ -24,7 +24,7 @@ pub(crate) fn handshake(address: &str, path: &str, headers: &[(&str, &str)]) -> 
 }
 
 /// Sends a text over a plain connection: the status and the body of the answer.
-fn http(address: &str, request: &str) -> (u16, String) {
+pub(crate) fn http(address: &str, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();

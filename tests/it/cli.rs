@@ -1,7 +1,7 @@
 //! The command line from outside: data on stdout, messages on stderr, and exit codes that mean something.
 
 use crate::bad_input::log;
-use crate::harness::{Agent, Ended, Peer, Process, Server, envelope, everlog};
+use crate::harness::{Ended, Peer, Process, Server, envelope, everlog};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -221,51 +221,6 @@ fn an_agent_comes_back_to_a_coordinator_that_was_killed() {
     let info = host.request("task/status", json!({"task_id": id}));
     assert_eq!((&info["result"], &info["attempt"]), (&json!(42), &json!(1)), "the same attempt went on: {info}");
     assert_eq!(std::fs::read_to_string(server.home().join("ran")).unwrap(), "begun\n");
-}
-
-#[test]
-fn ps_shows_pipelines_and_agents_in_every_form() {
-    let server = Server::start();
-    let empty = verb(&server, &["ps"]).end().expect_code(0);
-    assert!(empty.stdout.is_empty() && empty.stderr.contains("no pipelines"), "{empty:?}");
-    let mut host = server.peer();
-    let id = host.request("pipeline/create", json!({"name": "mine", "tasks": [{"name": "t"}]}))["pipeline_id"].clone();
-    let _agent = Agent::join(&server, "worker");
-    let table = verb(&server, &["ps"]).end().expect_code(0);
-    for word in ["mine", id.as_str().unwrap(), "idle", "worker", "active"] {
-        assert!(table.stdout.contains(word), "{word} is missing: {}", table.stdout);
-    }
-    let whole = json_of(&verb(&server, &["ps", "--output", "json"]).end().expect_code(0));
-    assert_eq!((&whole["pipelines"][0]["id"], &whole["agents"][0]["id"]), (&id, &json!("worker")));
-    assert_eq!((&whole["pipelines_total"], &whole["agents_total"]), (&json!(1), &json!(1)));
-    let lines = verb(&server, &["ps", "--output", "ndjson"]).end().expect_code(0);
-    let kinds: Vec<Value> =
-        lines.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone()).collect();
-    assert_eq!(kinds, [json!("pipeline"), json!("agent")]);
-}
-
-#[test]
-fn ps_shows_the_newest_first() {
-    let server = Server::start();
-    let mut host = server.peer();
-    for name in ["one", "two", "three"] {
-        let tasks = json!([{"name": "a"}, {"name": "b", "depends_on": ["a"]}]);
-        host.request("pipeline/create", json!({"name": name, "tasks": tasks}));
-    }
-    let names = |args: &[&str]| {
-        let whole = json_of(&verb(&server, args).end().expect_code(0));
-        let pipelines = whole["pipelines"].as_array().unwrap().clone();
-        assert!(pipelines.iter().all(|pipeline| pipeline["metrics"]["tasks_total"] == 2), "{pipelines:?}");
-        (
-            pipelines.iter().map(|pipeline| pipeline["name"].clone()).collect::<Vec<_>>(),
-            whole["pipelines_total"].clone(),
-        )
-    };
-    assert_eq!(names(&["ps", "--output", "json"]), (vec![json!("three"), json!("two"), json!("one")], json!(3)));
-    assert_eq!(names(&["ps", "--output", "json", "--limit", "2"]), (vec![json!("three"), json!("two")], json!(3)));
-    let table = verb(&server, &["ps", "--limit", "1"]).end().expect_code(0);
-    assert!(table.stdout.contains("three") && table.stdout.contains("0 of 2 completed"), "{table:?}");
-    table.expect_told(&["2 more pipelines"]);
 }
 
 #[test]

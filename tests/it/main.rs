@@ -7,11 +7,15 @@ mod bad_input;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod pipeline_file;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
@@ -19,4 +23,10 @@ mod quirks;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
+mod tour;
+#[cfg(test)]
 mod typed;
+#[cfg(test)]
+mod verbs;

@@ -8,6 +8,7 @@ mod tasks;
 use crate::envelope::Envelope;
 use crate::event::{self, Event};
 use crate::ids::{AgentId, PipelineId, Seq, TaskId, Timestamp};
+use crate::spec::Settings;
 use crate::state::{AgentIx, ErrorEntry, Load, ModelReport, PipelineIx, Presence, State, TaskIx};
 use crate::status::{IllegalStep, PipelineStep, TaskStep, next_pipeline_status, next_task_status};
 use crate::text::Payload;
@@ -101,6 +102,7 @@ impl Fold<'_> {
         self.number(envelope)?;
         match &envelope.event {
             Event::CoordinatorStarted(e) => self.coordinator_started(e),
+            Event::CoordinatorConfigured(e) => self.configured(&e.settings),
             Event::ConnectionOpened(e) => self.state.connections = self.state.connections.max(e.connection),
             Event::OperationRefused(_) => self.state.refusals.count(envelope.actor, self.at),
             Event::MachineLoadObserved(e) => self.load_observed(e),
@@ -213,7 +215,7 @@ impl Fold<'_> {
     /// Nobody is connected to a coordinator that has just started. Every lease gets a fresh term, and time limits are not held
     /// against what could not be reported meanwhile.
     fn coordinator_started(&mut self, e: &event::CoordinatorStarted) {
-        self.state.settings = e.settings.clone();
+        self.configured(&e.settings);
         let term = self.at.plus_ms(e.settings.lease_ms);
         let agents: Vec<AgentIx> = self.state.agents.iter().map(|(ix, _)| ix).collect();
         for ix in agents {
@@ -230,7 +232,13 @@ impl Fold<'_> {
                 self.state.enter_deadlines(task);
             }
         }
+    }
+
+    /// What was settled under the old settings stays; limits and retention are looked at anew.
+    fn configured(&mut self, settings: &Settings) {
+        self.state.settings = settings.clone();
         self.state.refresh_limits();
+        self.forget_old();
     }
 
     fn load_observed(&mut self, e: &event::MachineLoadObserved) {

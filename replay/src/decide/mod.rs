@@ -27,6 +27,7 @@ pub fn decide(state: &State, command: &Command, stamp: &Stamp) -> Result<Vec<Eve
             let (version, settings) = (version.clone(), settings.clone());
             Ok(vec![event::CoordinatorStarted { version, settings }.into()])
         }
+        Command::ConfigureCoordinator { settings } => Ok(decision.configure(settings)),
         Command::StopCoordinator { reason } => Ok(vec![event::CoordinatorStopped { reason: reason.clone() }.into()]),
         Command::OpenConnection { peer } => decision.open_connection(peer),
         Command::RecordObservations { observed } => Ok(registers::observations(observed)),

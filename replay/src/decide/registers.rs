@@ -7,6 +7,7 @@ use crate::event::{self, Event, ModelFigures};
 use crate::ids::ErrorId;
 use crate::limits::{MEMORY_KEYS_MAX, MODELS_MAX, VALUE_BYTES_MAX};
 use crate::refusal::Refusal;
+use crate::spec::Settings;
 use crate::text::Json;
 
 /// The memory key that the coordinator itself keeps current (protocol §3).
@@ -24,6 +25,12 @@ pub(super) fn observations(observed: &[Observation]) -> Vec<Event> {
 }
 
 impl Decision<'_> {
+    pub(super) fn configure(&self, settings: &Settings) -> Vec<Event> {
+        let changed = *settings != self.state.settings;
+        let event = || event::CoordinatorConfigured { settings: settings.clone() }.into();
+        changed.then(event).into_iter().collect()
+    }
+
     pub(super) fn open_connection(&self, peer: &str) -> Result<Vec<Event>, Refusal> {
         let Actor::Connection(connection) = self.stamp.actor else {
             return Err(Refusal::Forbidden("only a client opens a connection".to_owned()));

@@ -13,6 +13,14 @@ pub struct CoordinatorStarted {
     pub settings: Settings,
 }
 
+/// The configuration changed while the coordinator ran. What was settled before stays: the options of pipelines, the limits of
+/// tasks, the terms of leases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoordinatorConfigured {
+    /// The configuration that decisions rest on from here on.
+    pub settings: Settings,
+}
+
 /// The coordinator was asked to end and did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoordinatorStopped {

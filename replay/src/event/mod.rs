@@ -82,6 +82,7 @@ events! {
     4 1 OperationsObserved,
     5 1 OperationRefused,
     6 1 MachineLoadObserved,
+    7 1 CoordinatorConfigured,
     20 1 PipelineCreated,
     21 1 PipelineStarted,
     22 1 PipelinePaused,
@@ -126,6 +127,7 @@ impl Event {
             Self::ModelReported(e) => Some(&e.extra),
             Self::HookRecorded(e) => Some(&e.body),
             Self::CoordinatorStarted(_)
+            | Self::CoordinatorConfigured(_)
             | Self::CoordinatorStopped(_)
             | Self::ConnectionOpened(_)
             | Self::OperationsObserved(_)
@@ -203,6 +205,7 @@ impl Event {
             Self::ErrorReported(e) => Subject { task: e.task, ..Subject::default() },
             Self::HookRecorded(e) => Subject { task: e.task, agent: e.agent.as_ref(), ..Subject::default() },
             Self::CoordinatorStarted(_)
+            | Self::CoordinatorConfigured(_)
             | Self::CoordinatorStopped(_)
             | Self::ConnectionOpened(_)
             | Self::OperationsObserved(_)

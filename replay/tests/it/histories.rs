@@ -144,6 +144,11 @@ impl Player {
                 let settings = Settings { concurrent_max: 1 + u32::from(a % 5), ..settings() };
                 (Actor::Coordinator, Command::StartCoordinator { version: "0.1.0".to_owned(), settings })
             }
+            62 => {
+                let limits = Resources { cpu: u32::from(b % 3) * 300, ..settings().limits };
+                let settings = Settings { limits, ended_kept: u32::from(a % 9), ..settings() };
+                (Actor::Coordinator, Command::ConfigureCoordinator { settings })
+            }
             _ => (client, self.register_entry(a, b, c)),
         };
         let request = b.is_multiple_of(3).then(|| RequestKey { id: format!("{}", a % 64), body: [(a % 5) as u8; 16] });

@@ -194,6 +194,7 @@ impl Any {
                 over_memory: self.bool(),
             }
             .into(),
+            event::CoordinatorConfigured { settings: self.settings() }.into(),
             event::PipelineCreated {
                 pipeline: self.pipeline(),
                 name: self.text(),

@@ -290,6 +290,7 @@ impl Stage {
             "coordinator" => {
                 (coordinator, Command::StartCoordinator { version: "0.1.0".to_owned(), settings: settings(&words) })
             }
+            "configure" => (coordinator, Command::ConfigureCoordinator { settings: settings(&words) }),
             "stop-coordinator" => (coordinator, Command::StopCoordinator { reason: rest.to_owned() }),
             "open" => (client, Command::OpenConnection { peer: rest.to_owned() }),
             "observe" => (coordinator, Command::RecordObservations { observed: vec![self.observation(&words)] }),
@@ -571,6 +572,7 @@ impl Names {
             Event::ConnectionOpened(e) => format!("{} from {}", e.connection, e.peer),
             Event::CoordinatorStopped(e) => e.reason.clone(),
             Event::CoordinatorStarted(_)
+            | Event::CoordinatorConfigured(_)
             | Event::OperationRefused(_)
             | Event::PipelineCreated(_)
             | Event::PipelineResumed(_)

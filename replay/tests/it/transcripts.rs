@@ -16,7 +16,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    adaptive ageing agents budget by_hand capacity crowd dag failures history placement quarantine refusals registers repetition requests retries steering strategies timeouts
+    adaptive ageing agents budget by_hand capacity configuration crowd dag failures history placement quarantine refusals registers repetition requests retries steering strategies timeouts
 }
 
 fn folder() -> std::path::PathBuf {

@@ -10,7 +10,7 @@ use super::{Args, Ended, summary, watch};
 use crate::cli::exit::Trouble;
 use crate::cli::tasks;
 use crate::cli::terminal;
-use crate::client::{Client, ClientError, code};
+use crate::client::{Client, ClientError};
 use crate::pipeline_file::PipelineFile;
 use crate::submission::{self, Submission};
 
@@ -87,19 +87,12 @@ impl Job {
 }
 
 async fn start(client: &Client, submission: &Submission) -> Result<Pipeline, Trouble> {
-    let id = submission::submit(client, submission).await.map_err(faulty_file)?;
+    let created = submission::submit(client, submission).await.map_err(Trouble::of_file)?;
+    let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
     client.call("pipeline/start", json!({"pipeline_id": id})).await?;
     let (name, tasks) = (submission.name(), submission.tasks().len());
     eprintln!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(name));
     Ok(Pipeline { id, name: name.to_owned(), wants: None })
-}
-
-/// A pipeline that the coordinator finds faulty, for example a circle of dependencies, is a faulty file.
-fn faulty_file(error: ClientError) -> Trouble {
-    if let ClientError::Refused { code: code::INVALID_PARAMS, message, .. } = &error {
-        return Trouble::Usage(terminal::one_line(message));
-    }
-    error.into()
 }
 
 /// Every pipeline that has not ended, with what sets it going: an idle one was cut off between its creation and its start.

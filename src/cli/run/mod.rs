@@ -1,5 +1,5 @@
-//! `everlog run`: a whole pipeline in one process, over the same socket and protocol that a daemon
-//! and its agents use, so that what runs here runs there.
+//! `everlog run`: a whole pipeline in one process, over the same protocol and sessions that a daemon and its agents use, so that
+//! what runs here runs there.
 
 mod job;
 mod stall;
@@ -18,21 +18,32 @@ use super::output::Output;
 use super::signals::Signals;
 use super::terminal;
 use crate::agent::{Agent, AgentConfig, AgentError, CancelToken, CommandHandler};
-use crate::client::Client;
-use crate::config::Config;
-use crate::coordinator::Failed;
-use crate::embedded::Coordinator;
-use crate::pipeline_file::{self, PipelineFile};
+use crate::client::{Client, Endpoint};
+use crate::config::Sources;
+use crate::coordinator::{Failed, Place};
+use crate::embedded::{Coordinator, Setup};
+use crate::pipeline_file::{self, PipelineFile, Setting};
 use job::Job;
+pub(super) use view::Lines;
+pub(super) use watch::Snapshot;
+
+const EXAMPLES: &str = "Examples:
+  everlog run examples/iris/pipeline.yaml
+  everlog run pipeline.yaml --data runs --slots 4 --output json
+  everlog run --resume --data runs";
 
 /// The command line of `run`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The pipeline to run
     #[arg(value_name = "PIPELINE.yaml", required_unless_present = "resume")]
     pipeline: Option<PathBuf>,
+    /// Give a parameter of the file a value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<Setting>,
     /// Go on with what an earlier run in the data directory left unfinished
-    #[arg(long, conflicts_with = "pipeline")]
+    #[arg(long, conflicts_with_all = ["pipeline", "set"])]
     resume: bool,
     /// The directory that holds the history
     #[arg(long, value_name = "DIR", default_value = ".everlog")]
@@ -61,15 +72,15 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     if args.resume {
         Trouble::unless_data(&args.data)?;
     }
-    let file = args.pipeline.as_deref().map(pipeline_file::load).transpose()?;
-    let mut config = Config::load(args.config.as_deref(), |name| std::env::var(name).ok())?;
-    config.server.host = "127.0.0.1".to_owned();
-    config.server.port = 0;
-    let coordinator = Coordinator::start(config.setup(&args.data)).await?;
-    let url = coordinator.url().unwrap_or_default();
+    let file = args.pipeline.as_deref().map(|path| pipeline_file::load(path, &args.set)).transpose()?;
+    let loaded = Sources::of_process(args.config.as_deref()).load()?;
+    loaded.warn();
+    // Everything that has to do with it is in this process.
+    let setup = Setup { place: Place::Directory(args.data.clone()), door: None, ..loaded.config.setup() };
+    let coordinator = Coordinator::start(setup).await?;
     let interrupted = CancelToken::new();
     let mut stdout = std::io::stdout();
-    let working = work(&url, &args, file, &interrupted, &mut stdout);
+    let working = work(coordinator.endpoint(), &args, file, &interrupted, &mut stdout);
     tokio::pin!(working);
     let ended = tokio::select! {
         ended = &mut working => ended,
@@ -97,19 +108,19 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
 
 /// Everything between the coordinator's start and its end.
 async fn work(
-    url: &str,
+    coordinator: Endpoint,
     args: &Args,
     file: Option<PipelineFile>,
     interrupted: &CancelToken,
     out: &mut impl Write,
 ) -> Result<Ended, Trouble> {
-    let client = Client::connect(url).await?;
+    let client = Client::connect(coordinator.clone()).await?;
     let Some(mut job) = Job::find(&client, file).await? else {
         eprintln!("nothing to resume in {}: every pipeline has ended", args.data.display());
         return Ok(Ended::AllWell);
     };
     let leave = CancelToken::new();
-    let agent = local_agent(url, args, job.take_capabilities());
+    let agent = local_agent(coordinator, args, job.take_capabilities());
     let agent = Agent::new(agent, CommandHandler).run(leave.clone());
     tokio::pin!(agent);
     let ended = tokio::select! {
@@ -126,9 +137,9 @@ async fn work(
 
 /// The agent of this process. It says that it can do whatever the pipeline needs: there is nobody
 /// else to do it.
-fn local_agent(url: &str, args: &Args, capabilities: Vec<String>) -> AgentConfig {
+fn local_agent(coordinator: Endpoint, args: &Args, capabilities: Vec<String>) -> AgentConfig {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut config = AgentConfig::new(url, "local");
+    let mut config = AgentConfig::new(coordinator, "local");
     // The same in every run on this directory, and only one run has it: what a killed run was at work on is taken over at once.
     config.id = config.name.clone();
     config.capabilities = capabilities;

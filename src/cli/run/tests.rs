@@ -179,7 +179,15 @@ async fn serve(coordinator: Coordinator, mut pipeline: Pipeline) -> (Value, Pipe
 }
 
 fn args(resume: bool) -> Args {
-    Args { pipeline: None, resume, config: None, data: PathBuf::from("data"), slots: Some(2), output: Output::Table }
+    Args {
+        pipeline: None,
+        set: Vec::new(),
+        resume,
+        config: None,
+        data: PathBuf::from("data"),
+        slots: Some(2),
+        output: Output::Table,
+    }
 }
 
 async fn start(pipeline: Pipeline) -> (String, JoinHandle<(Value, Pipeline)>) {
@@ -190,10 +198,10 @@ async fn start(pipeline: Pipeline) -> (String, JoinHandle<(Value, Pipeline)>) {
 /// Runs a file to its end; what it printed, and what the coordinator saw.
 async fn run_file(path: &Path) -> (Ended, String, Value, Pipeline) {
     let (url, served) = start(Pipeline::default()).await;
-    let submission = pipeline_file::load(path).expect("a good file");
+    let submission = pipeline_file::load(path, &[]).expect("a good file");
     let mut printed = Vec::new();
     let never = CancelToken::new();
-    let ended = work(&url, &args(false), Some(submission), &never, &mut printed).await;
+    let ended = work(url.as_str().into(), &args(false), Some(submission), &never, &mut printed).await;
     let (registration, pipeline) = served.await.expect("served");
     let printed = String::from_utf8(printed).expect("text");
     (ended.expect("an end"), printed, registration, pipeline)
@@ -259,9 +267,11 @@ async fn resuming_goes_on_with_what_is_unfinished() {
     for status in ["idle", "running", "paused"] {
         let (_directory, path) =
             file("name: d\ntasks:\n- {name: a, command: [echo, '1'], required_capabilities: [x]}\n");
-        let file = pipeline_file::load(&path).expect("a good file");
+        let file = pipeline_file::load(&path, &[]).expect("a good file");
         let (url, served) = start(Pipeline::create(&file.submission.whole(), status)).await;
-        let ended = work(&url, &args(true), None, &CancelToken::new(), &mut std::io::sink()).await.expect("an end");
+        let ended = work(url.as_str().into(), &args(true), None, &CancelToken::new(), &mut std::io::sink())
+            .await
+            .expect("an end");
         let (registration, pipeline) = served.await.expect("served");
         assert_eq!((ended, pipeline.status.as_str()), (Ended::AllWell, "completed"), "{status}");
         assert_eq!(registration["capabilities"], json!(["x"]));
@@ -271,7 +281,8 @@ async fn resuming_goes_on_with_what_is_unfinished() {
 #[tokio::test]
 async fn with_nothing_to_resume_all_is_well() {
     let (url, served) = start(Pipeline::default()).await;
-    let ended = work(&url, &args(true), None, &CancelToken::new(), &mut std::io::sink()).await.expect("an end");
+    let ended =
+        work(url.as_str().into(), &args(true), None, &CancelToken::new(), &mut std::io::sink()).await.expect("an end");
     assert_eq!(ended, Ended::AllWell);
     assert_eq!(served.await.expect("served").0, Value::Null);
 }
@@ -284,7 +295,7 @@ async fn an_interrupted_run_stops_its_tasks_and_says_so() {
     let script = format!("exec 3>'{}'; echo alive >&3; sleep 1000", fifo.display());
     let (_directory, path) = file(&format!("name: d\ntasks:\n- name: a\n  command: [sh, -c, \"{script}\"]\n"));
     let (url, served) = start(Pipeline::default()).await;
-    let submission = pipeline_file::load(&path).expect("a good file");
+    let submission = pipeline_file::load(&path, &[]).expect("a good file");
     let interrupted = CancelToken::new();
     let mut reading = JoinSet::new();
     let begun = interrupted.clone();
@@ -296,7 +307,9 @@ async fn an_interrupted_run_stops_its_tasks_and_says_so() {
         begun.cancel();
         pipe.read_to_string(&mut said).expect("its end: the task is dead");
     });
-    let ended = work(&url, &args(false), Some(submission), &interrupted, &mut std::io::sink()).await.expect("an end");
+    let ended = work(url.as_str().into(), &args(false), Some(submission), &interrupted, &mut std::io::sink())
+        .await
+        .expect("an end");
     assert_eq!(ended, Ended::Interrupted);
     reading.join_next().await.expect("one").expect("read");
     assert_eq!(served.await.expect("served").1.status, "running");

@@ -27,7 +27,7 @@ pub(super) enum View {
 
 /// What the plain lines have told so far.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(in crate::cli) struct Lines {
     statuses: BTreeMap<String, String>,
     parts: u64,
     pipeline: String,
@@ -91,7 +91,7 @@ fn with_progress(task: &TaskRow) -> String {
 
 impl Lines {
     /// The lines that are news.
-    fn update(&mut self, snapshot: &Snapshot) -> Vec<String> {
+    pub(in crate::cli) fn update(&mut self, snapshot: &Snapshot) -> Vec<String> {
         let mut news = Vec::new();
         let followed = snapshot.tasks.len() as u64 >= snapshot.counts.total();
         if followed {

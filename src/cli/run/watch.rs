@@ -24,17 +24,17 @@ const NAMED_RUNNING_MAX: usize = 3;
 
 /// What is known of a pipeline's tasks at one moment.
 #[derive(Debug)]
-pub(super) struct Snapshot {
-    pub(super) status: String,
-    pub(super) counts: Counts,
+pub(in crate::cli) struct Snapshot {
+    pub(in crate::cli) status: String,
+    pub(in crate::cli) counts: Counts,
     /// All tasks of a small pipeline, some running ones of a large.
-    pub(super) tasks: Vec<TaskRow>,
+    pub(in crate::cli) tasks: Vec<TaskRow>,
 }
 
 impl Snapshot {
     /// Whether the pipeline keeps this status (protocol §5).
-    pub(super) fn has_ended(&self) -> bool {
-        matches!(self.status.as_str(), "completed" | "failed" | "error")
+    pub(in crate::cli) fn has_ended(&self) -> bool {
+        matches!(self.status.as_str(), "completed" | "failed" | "error" | "stopped")
     }
 }
 

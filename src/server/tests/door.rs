@@ -26,8 +26,9 @@ fn config() -> DoorConfig {
 async fn open(stage: &Stage) -> Door {
     let doorway = door::bind(&config()).await.unwrap();
     let numbers = AtomicU64::new(1);
-    let next = Box::new(move || numbers.fetch_add(1, Ordering::Relaxed));
-    doorway.open(&config(), Arc::clone(&stage.shared), next, LocalConnections::default())
+    let door = doorway.serve(&config(), LocalConnections::default());
+    door.open(Arc::clone(&stage.shared), Box::new(move || numbers.fetch_add(1, Ordering::Relaxed)));
+    door
 }
 
 async fn connect(door: &Door, headers: &[(&'static str, &str)]) -> Result<Client, (u16, String)> {
@@ -66,7 +67,59 @@ async fn a_request_goes_in_and_its_answer_comes_out() {
     let inbox = stage.inbox.clone();
     let closed = tokio::task::spawn_blocking(move || inbox.recv().unwrap()).await.unwrap();
     assert!(matches!(closed.message, Message::Closed));
-    assert!(door.close().left(Duration::from_secs(30)).await);
+    door.close();
+    assert!(door.left(Duration::from_secs(30)).await);
+}
+
+#[tokio::test]
+async fn clients_wait_until_the_log_is_read_and_probes_do_not() {
+    let stage = Stage::new(10);
+    let door = door::bind(&config()).await.unwrap().serve(&config(), LocalConnections::default());
+    let ((live, _), (ready, said)) = (probe(&door, "/healthz").await, probe(&door, "/readyz").await);
+    assert_eq!((live, ready, &said["status"]), (200, 503, &json!("unavailable")));
+    assert!(said["reason"].as_str().unwrap().contains("reads its log"), "{said}");
+    let addr = door.addr();
+    let waiting = tokio::spawn(async move { connect_async(format!("ws://{addr}")).await.map(drop) });
+    stage.shared.pulse.turned(None, crate::clock::mono_ms());
+    door.open(Arc::clone(&stage.shared), Box::new(|| 1));
+    waiting.await.unwrap().unwrap();
+    assert_eq!(probe(&door, "/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_long_turn_holds_up_no_probe() {
+    let stage = Stage::new(10);
+    let door = open(&stage).await;
+    stage.shared.pulse.turned(None, crate::clock::mono_ms());
+    let (shared, (begun, begins), (end, ends)) = (Arc::clone(&stage.shared), bounded(1), bounded::<()>(0));
+    let turn = std::thread::spawn(move || {
+        let _deciding = shared.state.write();
+        begun.send(()).unwrap();
+        ends.recv().unwrap_err();
+    });
+    begins.recv().unwrap();
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(probe(&door, path).await.0, 200, "{path}");
+    }
+    drop(end);
+    turn.join().unwrap();
+}
+
+/// The answer to a probe.
+async fn probe(door: &Door, path: &str) -> (u16, Value) {
+    let answer = ask(door, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+}
+
+/// Sends a text over a plain connection; all that comes back.
+async fn ask(door: &Door, request: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = TcpStream::connect(door.addr()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 #[tokio::test]
@@ -119,13 +172,9 @@ async fn a_frame_that_is_too_long_is_answered_and_ends_the_connection() {
 
 #[tokio::test]
 async fn a_peer_that_speaks_no_websocket_is_told_what_this_is() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let stage = Stage::new(10);
     let door = open(&stage).await;
-    let mut stream = TcpStream::connect(door.addr()).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    let answer = ask(&door, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 426") && answer.contains("WebSocket"), "{answer}");
 }
 
@@ -159,10 +208,10 @@ async fn behind_a_closed_door_guests_stay_until_they_leave() {
             None => tokio::task::yield_now().await,
         }
     };
-    let guests = door.close();
+    door.close();
     outbox.send([Outgoing::Close]);
     assert!(matches!(read(&mut client).await, ClientMessage::Close(Some(frame)) if u16::from(frame.code) == 1001));
     while client.next().await.is_some() {}
-    assert!(guests.left(Duration::from_secs(30)).await);
+    assert!(door.left(Duration::from_secs(30)).await);
     assert!(connect_async(format!("ws://{addr}")).await.is_err());
 }

@@ -80,6 +80,7 @@ impl Stage {
             directory: Directory::default(),
             inbox: sender,
             inbox_bytes: Default::default(),
+            pulse: Default::default(),
             progress: Mutex::default(),
             agent_metrics: Mutex::default(),
             history: Arc::new(NoHistory),

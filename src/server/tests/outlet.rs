@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::exchange::OUTBOX_MAX;
-use crate::protocol::{Query, SessionRequest, Topic};
+use crate::protocol::{Page, Query, SessionRequest, Topic};
 use crate::server::limits::{LINGER, PONG_WITHIN, WRITE_STALL_MAX};
 use std::time::Duration;
 use uuid::Uuid;
 
 fn read(id: &str, prefix: String) -> Outgoing {
-    Outgoing::Read { id: id.to_owned(), query: Query::MemoryList { prefix, limit: None } }
+    Outgoing::Read { id: id.to_owned(), query: Query::MemoryList { prefix, page: Page::default() } }
 }
 
 #[tokio::test(start_paused = true)]

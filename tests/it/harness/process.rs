@@ -22,6 +22,8 @@ pub(crate) fn everlog<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Com
             command.env_remove(&name);
         }
     }
+    // Not even the user's own file; the directory is not there.
+    command.env("XDG_CONFIG_HOME", "no-configuration");
     command
 }
 

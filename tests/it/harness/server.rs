@@ -4,6 +4,7 @@ use super::peer::Peer;
 use super::process::{Ended, Process, everlog};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// A coordinator that runs, or can be started again on the same directory.
@@ -32,6 +33,20 @@ impl Server {
         server
     }
 
+    /// On an empty directory and a free port, with what is done to its command line and environment.
+    pub(crate) fn tuned(tune: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut server = Self { process: None, url: String::new(), home };
+        server.launch("0", tune);
+        server
+    }
+
+    /// Writes the configuration anew, and has it read.
+    pub(crate) fn reconfigure(&mut self, yaml: &str) {
+        std::fs::write(self.home.path().join("config/mcp.yaml"), yaml).unwrap();
+        self.process().signal(Signal::HUP);
+    }
+
     /// Starts it on what is there. It must not run.
     pub(crate) fn restart(&mut self) {
         self.restart_on("0");
@@ -39,9 +54,14 @@ impl Server {
 
     /// Starts it on what is there and this port.
     pub(crate) fn restart_on(&mut self, port: &str) {
+        self.launch(port, |command| command);
+    }
+
+    fn launch(&mut self, port: &str, tune: impl FnOnce(&mut Command) -> &mut Command) {
         assert!(self.process.is_none(), "it runs already");
         let mut command = everlog(["serve", "--host", "127.0.0.1", "--port", port, "--data"]);
         command.arg(self.data()).current_dir(self.home.path());
+        tune(&mut command);
         let mut process = Process::start(command);
         let line = process.line().unwrap_or_else(|ended| panic!("it did not start: {ended:#?}"));
         let url = line.strip_prefix("ready ").unwrap_or_else(|| panic!("the first line is {line:?}"));

@@ -1,0 +1,69 @@
+//! `everlog check`: everything that can be known of a pipeline file without a coordinator.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::exit::{Exit, Trouble};
+use super::output::{self, Output};
+use super::terminal;
+use crate::pipeline_file::{self, Fault, PipelineFile, PipelineFileError, Setting};
+
+const EXAMPLES: &str = "Examples:
+  everlog check pipeline.yaml
+  everlog check examples/iris/grid.yaml --set epochs=300
+  generate-pipeline | everlog check - --output ndjson
+
+Exit codes: 0 nothing is wrong, 2 something is.";
+
+/// The command line of `check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The pipeline file; - is the standard input
+    file: PathBuf,
+    /// Give a parameter of the file a value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<Setting>,
+    /// How to print what is found
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
+    let checked = pipeline_file::check(&args.file, &args.set);
+    let mut stdout = io::stdout();
+    if args.output == Output::Table {
+        writeln!(stdout, "{}: {}", args.file.display(), summary(&checked?))?;
+        return Ok(Exit::Ok);
+    }
+    let faults = checked.as_ref().err().map_or(&[][..], PipelineFileError::faults);
+    let records: Vec<Value> = faults.iter().map(record).collect();
+    if args.output == Output::Json {
+        writeln!(stdout, "{}", output::pretty(&Value::Array(records)))?;
+    } else {
+        records.iter().try_for_each(|record| writeln!(stdout, "{}", output::compact(record)))?;
+    }
+    Ok(if checked.is_ok() { Exit::Ok } else { Exit::Usage })
+}
+
+/// `ok, 3 tasks, 3 dependencies, needs gpu`.
+fn summary(PipelineFile { submission, capabilities }: &PipelineFile) -> String {
+    let tasks = submission.tasks();
+    let edges: usize = tasks.iter().map(|task| task.depends_on.len()).sum();
+    let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let mut words =
+        format!("ok, {}, {}", count(tasks.len(), "task", "tasks"), count(edges, "dependency", "dependencies"));
+    if !capabilities.is_empty() {
+        let names: Vec<&str> = capabilities.iter().map(String::as_str).collect();
+        words.push_str(&format!(", needs {}", terminal::one_line(&names.join(", "))));
+    }
+    words
+}
+
+/// A mistake; a good file has none.
+fn record(fault: &Fault) -> Value {
+    let (line, column) = fault.place.unzip();
+    json!({"line": line, "column": column, "message": fault.message, "help": fault.help})
+}

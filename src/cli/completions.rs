@@ -1,0 +1,76 @@
+//! `everlog completions` and `everlog man`: what a shell and `man` want to know of the command line.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Command, ValueEnum};
+use clap_complete::generate;
+use clap_complete::shells;
+use clap_mangen::Man;
+
+use super::exit::{Exit, Trouble};
+
+const COMPLETIONS: &str = "Examples:
+  everlog completions bash > ~/.local/share/bash-completion/completions/everlog
+  everlog completions zsh > ~/.zfunc/_everlog
+  everlog completions fish > ~/.config/fish/completions/everlog.fish";
+
+const MAN: &str = "Examples:
+  everlog man | man -l -
+  everlog man submit | man -l -
+  everlog man --dir ~/.local/share/man/man1";
+
+/// The command line of `completions`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = COMPLETIONS)]
+pub(super) struct Completions {
+    shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// The command line of `man`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = MAN)]
+pub(super) struct Manual {
+    /// The verb whose page is wanted [default: the page of everlog itself]
+    verb: Option<String>,
+    /// Write the pages of all verbs into this directory
+    #[arg(long, conflicts_with = "verb")]
+    dir: Option<PathBuf>,
+}
+
+pub(super) fn completions(args: &Completions, mut command: Command) -> Result<Exit, Trouble> {
+    let mut script = Vec::new();
+    match args.shell {
+        Shell::Bash => generate(shells::Bash, &mut command, "everlog", &mut script),
+        Shell::Zsh => generate(shells::Zsh, &mut command, "everlog", &mut script),
+        Shell::Fish => generate(shells::Fish, &mut command, "everlog", &mut script),
+    }
+    io::stdout().write_all(&script)?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn man(args: &Manual, mut command: Command) -> Result<Exit, Trouble> {
+    if let Some(dir) = &args.dir {
+        std::fs::create_dir_all(dir)?;
+        clap_mangen::generate_to(command, dir)?;
+        return Ok(Exit::Ok);
+    }
+    command = command.disable_help_subcommand(true);
+    command.build();
+    let page = match &args.verb {
+        None => command,
+        Some(verb) => {
+            let page = command.find_subcommand(verb).cloned();
+            page.ok_or_else(|| Trouble::Usage(format!("there is no verb `{verb}`; `everlog --help` lists them")))?
+        }
+    };
+    Man::new(page).render(&mut io::stdout())?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,159 @@
+//! `everlog memory`: the values that clients share.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::each::each;
+use super::exit::{Exit, Trouble};
+use super::grid::Cell;
+use super::list::{self, Ask, Column};
+use super::output::Output;
+use super::remote::{self, Remote};
+use super::server_url::ServerUrl;
+use super::{result, terminal};
+
+/// The command line of `memory`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Print the value of a key
+    Get(Get),
+    /// Store a value under a key
+    Set(Set),
+    /// List the keys
+    Ls(Ls),
+    /// Delete keys
+    Rm(Rm),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  everlog memory get best/accuracy\n  everlog memory get notes --raw\n  everlog memory get server/metrics"
+)]
+struct Get {
+    key: String,
+    /// Print a text without quotes and escapes
+    #[arg(long)]
+    raw: bool,
+    #[command(flatten)]
+    server: ServerUrl,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  everlog memory set best/accuracy 0.978\n  everlog memory set notes 'use the new data'\n  everlog memory set config --file config.json\n  date | everlog memory set now -"
+)]
+struct Set {
+    key: String,
+    /// The value: JSON, or a text where it is none; `-` reads stdin
+    #[arg(required_unless_present = "file", allow_negative_numbers = true)]
+    value: Option<String>,
+    /// Read the value from a file
+    #[arg(long, conflicts_with = "value")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerUrl,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  everlog memory ls\n  everlog memory ls best/")]
+struct Ls {
+    /// Only keys that begin with this
+    prefix: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    #[command(flatten)]
+    server: ServerUrl,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  everlog memory rm best/accuracy\n  everlog memory rm one two")]
+struct Rm {
+    #[arg(required = true, value_name = "KEY")]
+    keys: Vec<String>,
+    #[command(flatten)]
+    server: ServerUrl,
+}
+
+pub(super) const COLUMNS: [Column; 1] =
+    [Column { header: "key…", cell: |key, _| Cell::plain(key.as_str().unwrap_or_default()) }];
+
+pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
+    match args.verb {
+        Verb::Get(args) => get(args).await,
+        Verb::Set(args) => set(args).await,
+        Verb::Ls(args) => ls(args).await,
+        Verb::Rm(args) => rm(args).await,
+    }
+}
+
+fn no_key(key: &str) -> Trouble {
+    Trouble::NotFound(format!("there is no key `{}`; see what there is: everlog memory ls", terminal::one_line(key)))
+}
+
+async fn get(args: Get) -> Result<Exit, Trouble> {
+    remote::with(&args.server, async |remote| {
+        let answer = remote.call("memory/get", json!({"key": args.key})).await?;
+        if answer["exists"] != true {
+            return Err(no_key(&args.key));
+        }
+        result::print(&answer["value"], args.raw)?;
+        Ok(Exit::Ok)
+    })
+    .await
+}
+
+async fn set(args: Set) -> Result<Exit, Trouble> {
+    let text = match (&args.file, args.value) {
+        (Some(file), _) => read(file)?,
+        (None, Some(value)) if value != "-" => value,
+        (None, _) => read(Path::new("/dev/stdin"))?,
+    };
+    let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    remote::with(&args.server, async |remote| {
+        remote.call("memory/set", json!({"key": args.key, "value": value})).await?;
+        super::say(&format!("{} stored", terminal::one_line(&args.key)))?;
+        Ok(Exit::Ok)
+    })
+    .await
+}
+
+fn read(file: &Path) -> Result<String, Trouble> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Trouble::Usage(format!("{} cannot be read: {error}", file.display()))),
+    }
+}
+
+async fn ls(args: Ls) -> Result<Exit, Trouble> {
+    let Ls { prefix, limit, output, server } = args;
+    let ask = Ask { limit, ..Ask::new("memory/list", "keys", json!({"prefix": prefix})) };
+    remote::with(&server, async |remote| list::print(remote, &ask, output, &COLUMNS, "no such keys").await).await?;
+    Ok(Exit::Ok)
+}
+
+async fn rm(args: Rm) -> Result<Exit, Trouble> {
+    remote::with(&args.server, async |remote| {
+        each(remote, &args.keys, async |remote: &Remote, key: &str| {
+            let answer = remote.call("memory/delete", json!({"key": key})).await?;
+            let deleted = answer["status"] == "deleted";
+            if deleted { Ok(format!("{} deleted", terminal::one_line(key))) } else { Err(no_key(key)) }
+        })
+        .await
+    })
+    .await
+}

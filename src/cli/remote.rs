@@ -1,0 +1,205 @@
+//! The one room between the verbs and the network: all that they know of a coordinator is here.
+
+use serde_json::Value;
+
+use super::exit::{Exit, Trouble};
+use super::server_url::ServerUrl;
+use crate::client::{self, Client, ClientError, ClientOptions, Notification, Subscription};
+use crate::submission::{self, Submission};
+
+/// The code of a method that the coordinator does not know (protocol §2).
+const METHOD_NOT_FOUND: i64 = -32_601;
+
+/// A coordinator that was reached.
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    client: Client,
+}
+
+/// Does `work` with the coordinator at `server`; who is not there is not waited for.
+pub(super) async fn with<T>(
+    server: &ServerUrl,
+    work: impl AsyncFnOnce(&Remote) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    let remote = Remote::reach(server).await?;
+    let done = work(&remote).await;
+    remote.client.close().await;
+    done
+}
+
+impl Remote {
+    /// Connects. A verb does not wait for who is away: it says so, at once.
+    async fn reach(server: &ServerUrl) -> Result<Self, Trouble> {
+        let options = ClientOptions { max_retries: 0, ..ClientOptions::from_env(|name| std::env::var(name).ok())? };
+        Ok(Self { client: Client::connect_with(server.get(), options).await? })
+    }
+
+    /// Calls a method that a coordinator of this version knows.
+    pub(super) async fn call(&self, method: &str, params: Value) -> Result<Value, Trouble> {
+        match self.client.call(method, params).await {
+            Err(ClientError::Refused { code: METHOD_NOT_FOUND, .. }) => {
+                Err(Trouble::OldServer(format!("the coordinator has no method {method}")))
+            }
+            Err(ClientError::Refused { code, message, data }) => {
+                Err(ClientError::Refused { code, message: in_verbs(message), data }.into())
+            }
+            answered => Ok(answered?),
+        }
+    }
+
+    /// Creates the pipeline of a file: the coordinator's answer.
+    pub(super) async fn submit(&self, submission: &Submission) -> Result<Value, Trouble> {
+        submission::submit(&self.client, submission).await.map_err(Trouble::of_file)
+    }
+
+    /// Calls whatever a person asks for.
+    pub(super) async fn call_by_hand(&self, method: &str, params: Value) -> Result<Value, Trouble> {
+        Ok(self.client.call(method, params).await?)
+    }
+}
+
+/// The methods that refusals name as the next step, and the verbs that do the same.
+const VERBS: [(&str, &str); 9] = [
+    ("pipeline/list", "`everlog ps --all`"),
+    ("pipeline/status", "`everlog status`"),
+    ("pipeline/start", "`everlog start`"),
+    ("pipeline/resume", "`everlog resume`"),
+    ("pipeline/stop", "`everlog stop`"),
+    ("pipeline/delete", "`everlog delete`"),
+    ("task/list", "`everlog tasks`"),
+    ("error/list", "`everlog errors`"),
+    ("memory/delete", "`everlog memory rm`"),
+];
+
+/// A refusal in the words of the command line.
+fn in_verbs(message: String) -> String {
+    VERBS.iter().fold(message, |message, (method, verb)| message.replace(method, verb))
+}
+
+/// What a feed tells.
+#[derive(Debug)]
+pub(super) enum Update {
+    /// Something happened.
+    News(Notification),
+    /// The connection was lost and is back. What happened in between was not told: look again.
+    Resumed,
+}
+
+/// A subscription that outlives restarts of the coordinator.
+#[derive(Debug)]
+pub(super) struct Feed {
+    remote: Remote,
+    updates: Subscription,
+}
+
+impl Feed {
+    /// Subscribes to `topics`; who is not there at first is not waited for.
+    pub(super) async fn open(server: &ServerUrl, topics: Vec<String>) -> Result<Self, Trouble> {
+        let remote = Remote::reach(server).await?;
+        let updates = remote.client.subscribe(topics).await?;
+        Ok(Self { remote, updates })
+    }
+
+    /// The coordinator as it is reached now.
+    pub(super) fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// The next update; waits for a lost connection to come back, however long that takes.
+    pub(super) async fn next(&mut self) -> Update {
+        match self.updates.next().await {
+            Some(client::Update::Notification(news)) => Update::News(news),
+            Some(client::Update::Resumed | client::Update::Missed(_)) => Update::Resumed,
+            // Only a closed client ends it, and this one is closed by nobody.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Whether the coordinator is there, for who looks again and again.
+#[derive(Debug, Default)]
+pub(super) struct Contact {
+    lost: bool,
+}
+
+impl Contact {
+    /// Takes up how a look went: what it found, and a line to say when that is news. A coordinator that is away may come back.
+    pub(super) fn take<T>(&mut self, looked: Result<T, Trouble>) -> Result<(Option<T>, Option<&'static str>), Trouble> {
+        match looked {
+            Ok(found) => Ok((Some(found), std::mem::take(&mut self.lost).then_some("connected again"))),
+            Err(trouble) if matches!(trouble.exit(), Exit::Unreachable | Exit::TryAgain) => {
+                let was_lost = std::mem::replace(&mut self.lost, true);
+                Ok((None, (!was_lost).then_some("the connection is lost; reconnecting")))
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::testing::{Indoors, Peer};
+    use serde_json::json;
+
+    /// A feed and the coordinator that has granted it.
+    async fn fed(coordinator: &mut Indoors) -> (Feed, Peer) {
+        let options = ClientOptions { max_retries: 0, ..ClientOptions::default() };
+        let remote = Remote { client: Client::connect_with(coordinator.endpoint(), options).await.expect("connected") };
+        let mut peer = coordinator.accept().await;
+        let (updates, ()) = tokio::join!(remote.client.subscribe(["pipeline/*"]), grant(&mut peer));
+        let updates = updates.expect("subscribed");
+        (Feed { remote, updates }, peer)
+    }
+
+    async fn grant(peer: &mut Peer) {
+        let request = peer.expect("subscribe").await;
+        assert_eq!(request["params"]["topics"], json!(["pipeline/*"]));
+        peer.reply(&request, json!({"topics": ["pipeline/*"]})).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_says_when_it_is_back() {
+        let mut coordinator = Indoors::new();
+        let (mut feed, mut peer) = fed(&mut coordinator).await;
+        peer.notify("pipeline/started", json!({"pipeline_id": "1"})).await;
+        assert!(matches!(feed.next().await, Update::News(news) if news.method == "pipeline/started"));
+        drop(peer);
+        let mut peer = coordinator.accept().await;
+        grant(&mut peer).await;
+        assert!(matches!(feed.next().await, Update::Resumed));
+        peer.notify("pipeline/completed", json!({"pipeline_id": "1"})).await;
+        assert!(matches!(feed.next().await, Update::News(news) if news.method == "pipeline/completed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_coordinator_that_lacks_a_method_is_an_old_one() {
+        let mut coordinator = Indoors::new();
+        let (feed, mut peer) = fed(&mut coordinator).await;
+        let refuse = async {
+            let request = peer.expect("task/retry").await;
+            peer.refuse(&request, METHOD_NOT_FOUND, "there is no method 'task/retry'").await;
+        };
+        let (answer, ()) = tokio::join!(feed.remote().call("task/retry", json!({})), refuse);
+        let trouble = answer.expect_err("refused");
+        assert_eq!(trouble.exit(), Exit::Refused);
+        assert!(trouble.to_string().contains("older than this `everlog`"), "{trouble}");
+    }
+
+    #[test]
+    fn a_lost_contact_is_told_once_and_so_is_its_return() {
+        let away = || Err(Trouble::Client(ClientError::Closed { reason: String::new() }));
+        let mut contact = Contact::default();
+        let told: Vec<_> =
+            [Ok(1), away(), away(), Ok(2), Ok(3)].map(|looked| contact.take(looked).expect("no other trouble")).into();
+        let (lost, back) = ("the connection is lost; reconnecting", "connected again");
+        assert_eq!(told, [(Some(1), None), (None, Some(lost)), (None, None), (Some(2), Some(back)), (Some(3), None)]);
+        assert!(contact.take::<u8>(Err(Trouble::NotFound("gone".to_owned()))).is_err());
+    }
+
+    #[test]
+    fn the_next_step_is_told_in_verbs() {
+        let told = in_verbs("it is idle; start it with pipeline/start".to_owned());
+        assert_eq!(told, "it is idle; start it with `everlog start`");
+    }
+}

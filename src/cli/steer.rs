@@ -1,0 +1,174 @@
+//! `start`, `pause`, `resume`, `stop`, `delete`, `cancel`: what changes the course of pipelines and tasks.
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::each::each;
+use super::exit::{Exit, Trouble};
+use super::list::{ps, short};
+use super::remote::{self, Remote};
+use super::resolve;
+use super::server_url::ServerUrl;
+use super::terminal;
+
+/// Which pipelines, for the verbs that take several.
+#[derive(Debug, clap::Args)]
+pub(super) struct Pipelines {
+    /// Pipelines: names, ids or parts of them, or @last
+    #[arg(required = true, value_name = "PIPELINE")]
+    pipelines: Vec<String>,
+    #[command(flatten)]
+    server: ServerUrl,
+}
+
+/// The command line of `start`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  everlog start iris\n  everlog start @last")]
+pub(super) struct Start {
+    #[command(flatten)]
+    which: Pipelines,
+}
+
+/// The command line of `pause`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  everlog pause iris\n  everlog pause iris --running cancel   give the machines free at once"
+)]
+pub(super) struct Pause {
+    /// What becomes of the tasks that run: they finish, or are cut off and start anew after `resume`
+    #[arg(long, value_enum, default_value_t = Running::Finish)]
+    running: Running,
+    #[command(flatten)]
+    which: Pipelines,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Running {
+    Finish,
+    Cancel,
+}
+
+/// The command line of `resume`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  everlog resume iris\n  everlog resume @last")]
+pub(super) struct Resume {
+    #[command(flatten)]
+    which: Pipelines,
+}
+
+/// The command line of `stop`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  everlog stop iris --reason 'wrong data'\n  everlog stop 5c0ffee1 c0ffee15")]
+pub(super) struct Stop {
+    /// Why, for the record
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    which: Pipelines,
+}
+
+/// The command line of `delete`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  everlog delete iris\n  everlog delete --force @last\n\nThe history of a deleted pipeline stays in the log."
+)]
+pub(super) struct Delete {
+    /// Stop it first, if it has not ended
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    which: Pipelines,
+}
+
+/// The command line of `cancel`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  everlog cancel iris/train\n  everlog cancel --pipeline iris load train --reason 'too slow'\n\nWhat depends on a cancelled task is cancelled with it."
+)]
+pub(super) struct Cancel {
+    /// Tasks: ids or parts of them, names, or PIPELINE/TASK
+    #[arg(required = true, value_name = "TASK")]
+    tasks: Vec<String>,
+    /// The pipeline that the tasks belong to
+    #[arg(long)]
+    pipeline: Option<String>,
+    /// Why, for the record
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    server: ServerUrl,
+}
+
+pub(super) async fn start(args: Start) -> Result<Exit, Trouble> {
+    args.which.steer("pipeline/start", "started", json!({})).await
+}
+
+pub(super) async fn pause(args: Pause) -> Result<Exit, Trouble> {
+    let (running, told) = match args.running {
+        Running::Finish => ("finish", "paused; what runs may finish"),
+        Running::Cancel => ("cancel", "paused; what ran starts anew after `resume`"),
+    };
+    args.which.steer("pipeline/pause", told, json!({"running": running})).await
+}
+
+pub(super) async fn resume(args: Resume) -> Result<Exit, Trouble> {
+    args.which.steer("pipeline/resume", "resumed", json!({})).await
+}
+
+pub(super) async fn stop(args: Stop) -> Result<Exit, Trouble> {
+    args.which.steer("pipeline/stop", "stopped", json!({"reason": args.reason})).await
+}
+
+impl Pipelines {
+    /// Calls `method` for each pipeline, with `params` beside its id.
+    async fn steer(&self, method: &str, told: &str, params: Value) -> Result<Exit, Trouble> {
+        remote::with(&self.server, async |remote| {
+            each(remote, &self.pipelines, async |remote, called| {
+                let pipeline = resolve::pipeline(remote, called).await?;
+                let mut params = params.clone();
+                params["pipeline_id"] = pipeline["id"].clone();
+                remote.call(method, params).await?;
+                Ok(line(&pipeline, told))
+            })
+            .await
+        })
+        .await
+    }
+}
+
+pub(super) async fn delete(args: Delete) -> Result<Exit, Trouble> {
+    let Delete { force, which } = args;
+    remote::with(&which.server, async |remote| {
+        each(remote, &which.pipelines, async |remote, called| {
+            let pipeline = resolve::pipeline(remote, called).await?;
+            let params = json!({"pipeline_id": pipeline["id"]});
+            let stopped = force && matches!(ps::status(&pipeline), "running" | "paused" | "stopping");
+            if stopped {
+                remote.call("pipeline/stop", params.clone()).await?;
+            }
+            remote.call("pipeline/delete", params).await?;
+            Ok(line(&pipeline, if stopped { "stopped and deleted" } else { "deleted" }))
+        })
+        .await
+    })
+    .await
+}
+
+pub(super) async fn cancel(args: Cancel) -> Result<Exit, Trouble> {
+    let Cancel { tasks, pipeline, reason, server } = args;
+    remote::with(&server, async |remote| {
+        each(remote, &tasks, async |remote: &Remote, called: &str| {
+            let task = resolve::task(remote, called, pipeline.as_deref()).await?;
+            remote.call("task/cancel", json!({"task_id": task["id"], "reason": reason})).await?;
+            Ok(line(&task, "cancelled"))
+        })
+        .await
+    })
+    .await
+}
+
+/// `iris (5c0ffee1) started`.
+pub(super) fn line(record: &Value, told: &str) -> String {
+    let name = terminal::one_line(record["name"].as_str().unwrap_or_default());
+    format!("{name} ({}) {told}", short(&record["id"]))
+}

@@ -1,0 +1,92 @@
+//! The layer of the environment: the names of the protocol, `EVERLOG__SECTION__KEY` for every key, and for each of them
+//! `…_FILE`, which names a file with the value, as containers hand out secrets.
+
+use super::table::PREFIX;
+use super::{ConfigError, KEYS, Key, Loaded, Origin};
+use crate::protocol::distance;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The variables of a process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment(BTreeMap<String, String>);
+
+/// What a variable ends in that names a file.
+const FILE_SUFFIX: &str = "_FILE";
+
+/// A value, and the variable that it came from.
+struct Found {
+    text: String,
+    variable: String,
+}
+
+impl Environment {
+    /// Those of this process; what is not UTF-8 is no configuration.
+    pub(crate) fn of_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        std::env::vars_os().filter_map(text).collect()
+    }
+
+    /// A variable. An empty one counts as unset: that is how many tools unset one.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn read(&self, loaded: &mut Loaded) -> Result<(), ConfigError> {
+        self.check_names()?;
+        for (at, key) in KEYS.iter().enumerate() {
+            let mut found = Vec::new();
+            for name in key.variables() {
+                found.extend(self.find(&name)?);
+            }
+            let mut found = found.into_iter();
+            let Some(first) = found.next() else { continue };
+            for second in found.filter(|second| second.text != first.text) {
+                loaded.warnings.push(format!(
+                    "{} and {} differ: {} is '{}', as the first of them says; unset one of them",
+                    first.variable,
+                    second.variable,
+                    key.path(),
+                    first.text
+                ));
+            }
+            loaded.set(at, &first.text, Origin::Variable(first.variable))?;
+        }
+        Ok(())
+    }
+
+    /// What a name stands for, directly or through a file.
+    fn find(&self, name: &str) -> Result<Option<Found>, ConfigError> {
+        let by_file = format!("{name}{FILE_SUFFIX}");
+        match (self.get(name), self.get(&by_file)) {
+            (None, None) => Ok(None),
+            (Some(text), None) => Ok(Some(Found { text: text.to_owned(), variable: name.to_owned() })),
+            (Some(_), Some(_)) => Err(ConfigError::BothSet { name: name.to_owned() }),
+            (None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) => Ok(Some(Found { text: text.trim().to_owned(), variable: by_file })),
+                Err(cause) => Err(ConfigError::ValueFile { variable: by_file, path: PathBuf::from(path), cause }),
+            },
+        }
+    }
+
+    /// A misspelt name would silently have no effect.
+    fn check_names(&self) -> Result<(), ConfigError> {
+        let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
+        for name in self.0.keys().filter(|name| name.starts_with(PREFIX)) {
+            let bare = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
+            if !known.iter().any(|known| known == bare) {
+                let nearest = known.iter().min_by_key(|known| distance(known, bare)).cloned().unwrap_or_default();
+                return Err(ConfigError::UnknownVariable { name: name.clone(), nearest });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}

@@ -1,0 +1,258 @@
+use super::manual;
+use super::*;
+use everlog_replay::spec::Strategy;
+
+/// A file of the tree that is made from the table; written anew under `EVERLOG_BLESS=1`.
+#[track_caller]
+fn in_tree(name: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if std::env::var_os("EVERLOG_BLESS").is_some() {
+        std::fs::write(&path, made).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        made,
+        "{name} is out of date: EVERLOG_BLESS=1 cargo test --lib"
+    );
+}
+
+/// Layers in a directory of their own.
+fn load(
+    yaml: &str,
+    variables: &[(&str, &str)],
+    flags: &[(&'static str, &'static str, &str)],
+) -> Result<Loaded, String> {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("mcp.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let sources = Sources {
+        file: Some(file),
+        environment: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        flags: flags.iter().map(|(path, flag, text)| (*path, *flag, (*text).to_owned())).collect(),
+    };
+    let shown = |error: ConfigError| error.to_string().replace(&*home.path().to_string_lossy(), "HOME");
+    sources.load().map_err(shown)
+}
+
+fn origin<'a>(loaded: &'a Loaded, path: &str) -> &'a Origin {
+    &loaded.origins[KEYS.iter().position(|key| key.path() == path).unwrap()]
+}
+
+#[test]
+fn what_is_shipped_follows_from_the_table() {
+    in_tree("config/mcp.yaml", &manual::shipped_file());
+    in_tree("docs/schema/config.json", &format!("{:#}\n", manual::schema()));
+    let operations = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    const BEGIN: &str = "<!-- keys: made from src/config/keys.rs -->\n";
+    let (before, rest) = operations.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once("<!-- end of keys -->").unwrap();
+    in_tree("docs/operations.md", &format!("{before}{BEGIN}{}<!-- end of keys -->{after}", manual::table()));
+}
+
+#[test]
+fn the_shipped_file_says_the_defaults() {
+    let loaded = load(&manual::shipped_file(), &[], &[]).unwrap();
+    assert_eq!(loaded.config, Config::default());
+    assert!(loaded.origins.iter().all(|origin| matches!(origin, Origin::File(..))), "every key is in it");
+    assert_eq!(Config::default().settings(), Settings::default());
+    let setup = Config::default().setup();
+    let expected =
+        Setup { place: Place::Directory(".everlog".into()), door: Some(DoorConfig::default()), ..Setup::default() };
+    assert_eq!(setup, expected);
+}
+
+#[test]
+fn every_default_is_allowed_and_reads_back() {
+    for key in KEYS {
+        let mut config = Config::default();
+        let text = key.shown(&config);
+        assert!(key.set(&mut config, &text), "{} = {text}", key.path());
+        assert_eq!(config, Config::default(), "{}", key.path());
+        let bounds = match key.allowed {
+            table::Allowed::Whole(least, most) => vec![least.to_string(), most.to_string()],
+            table::Allowed::Number(least, most) => vec![least.to_string(), most.to_string()],
+            table::Allowed::Words(ref words) => words(),
+            table::Allowed::Flag => vec!["true".to_owned(), "false".to_owned()],
+            table::Allowed::Text => vec!["a text".to_owned()],
+        };
+        for bound in bounds {
+            assert!(key.set(&mut config, &bound), "{} = {bound}", key.path());
+            assert_eq!(key.shown(&config).trim_end_matches(".0"), bound, "{}", key.path());
+        }
+    }
+}
+
+#[test]
+fn what_nobody_says_stays_as_it_was() {
+    for nothing in ["", "# nothing\n", "server:\n"] {
+        assert_eq!(load(nothing, &[], &[]).unwrap().config, Config::default(), "{nothing:?}");
+    }
+    let config = load("orchestration: {strategy: priority_based, task_timeout: 0}\n", &[], &[]).unwrap().config;
+    assert_eq!((config.settings().strategy, config.settings().timeout_ms), (Strategy::PriorityBased, None));
+    assert_eq!(config.server, keys::Server::default());
+}
+
+#[test]
+fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
+    let yaml = "server:\n  port: 1\n  host: file\nmonitoring: {agent_interval: 3}\n";
+    let variables = [
+        ("MCP_SERVER_PORT", "2"),
+        ("MCP_SERVER_HOST", ""),
+        ("MONITORING_INTERVAL", "0.5"),
+        ("EVERLOG__MONITORING__MODEL_INTERVAL", "7"),
+        ("MAX_MEMORY_MB", " 512 "),
+        ("MAX_CPU_PERCENT", "12.5"),
+    ];
+    let loaded = load(yaml, &variables, &[("server.port", "--port", "3")]).unwrap();
+    let config = &loaded.config;
+    assert_eq!((config.server.port, config.server.host.as_str()), (3, "file"));
+    let intervals = &config.monitoring;
+    assert_eq!([intervals.system_interval, intervals.agent_interval, intervals.model_interval], [0.5, 0.5, 7.0]);
+    assert_eq!((config.settings().limits.memory, config.settings().limits.cpu), (512 * 1_024, 1_250));
+    let origins = ["server.port", "server.host", "monitoring.agent_interval", "alerts.cpu_threshold"];
+    let origins = origins.map(|path| origin(&loaded, path).to_string());
+    assert_eq!([&*origins[0], &*origins[2], &*origins[3]], ["flag --port", "env MONITORING_INTERVAL", "default"]);
+    assert!(origins[1].ends_with("mcp.yaml:3"), "{origins:?}");
+}
+
+#[test]
+fn the_longer_name_counts_and_a_difference_is_told() {
+    let both =
+        |longer, shorter| load("", &[("EVERLOG__SERVER__PORT", longer), ("MCP_SERVER_PORT", shorter)], &[]).unwrap();
+    let loaded = both("5", "6");
+    assert_eq!(loaded.config.server.port, 5);
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].contains("EVERLOG__SERVER__PORT and MCP_SERVER_PORT differ"), "{:?}", loaded.warnings);
+    assert!(both("5", "5").warnings.is_empty());
+}
+
+#[test]
+fn a_value_may_stand_in_a_file() {
+    let home = tempfile::tempdir().unwrap();
+    let secret = home.path().join("port");
+    std::fs::write(&secret, "  77\n").unwrap();
+    let secret = secret.to_str().unwrap();
+    for name in ["MCP_SERVER_PORT_FILE", "EVERLOG__SERVER__PORT_FILE"] {
+        let loaded = load("", &[(name, secret)], &[]).unwrap();
+        assert_eq!(
+            (loaded.config.server.port, origin(&loaded, "server.port").to_string()),
+            (77, format!("env {name}"))
+        );
+    }
+    let both = load("", &[("MCP_SERVER_PORT", "1"), ("MCP_SERVER_PORT_FILE", secret)], &[]).unwrap_err();
+    assert_eq!(
+        both,
+        "the environment variables MCP_SERVER_PORT and MCP_SERVER_PORT_FILE are both set; unset one of them"
+    );
+    let missing = load("", &[("MCP_SERVER_PORT_FILE", "no/such/file")], &[]).unwrap_err();
+    assert!(missing.contains("MCP_SERVER_PORT_FILE names no/such/file, which cannot be read"), "{missing}");
+}
+
+#[test]
+fn what_nobody_knows_is_told_with_the_nearest_and_its_place() {
+    for (yaml, variables, expected) in [
+        (
+            "servr: {}\n",
+            &[][..],
+            "HOME/mcp.yaml:1:1: there is no section 'servr'; did you mean 'server'? Known are server,",
+        ),
+        (
+            "server:\n  host: x\n  prot: 1\n",
+            &[],
+            "HOME/mcp.yaml:3:3: there is no key 'prot' in server; did you mean 'port'?",
+        ),
+        ("alerts:\n  cooldown: 3\n", &[], "HOME/mcp.yaml:2:3: there is no key 'cooldown' in alerts; did you mean 'c"),
+        (
+            "",
+            &[("EVERLOG__SERVER__PROT", "1")],
+            "the environment variable EVERLOG__SERVER__PROT names no key; did you mean EVERLOG__SERVER__PORT?",
+        ),
+        ("", &[("EVERLOG__PORT_FILE", "")], "the environment variable EVERLOG__PORT_FILE names no key"),
+    ] {
+        let error = load(yaml, variables, &[]).unwrap_err();
+        assert!(error.starts_with(expected), "{yaml} {variables:?}: {error}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_told_with_what_would() {
+    for (yaml, variables, expected) in [
+        (
+            "server:\n  port: 70000",
+            &[][..],
+            "HOME/mcp.yaml:2:9: server.port is '70000'; set it to a whole number from 0 to 65535",
+        ),
+        ("server: {port: }", &[], "HOME/mcp.yaml:1:14: server.port is without a value; set it to"),
+        ("server: [", &[], "HOME/mcp.yaml:1:9: "),
+        ("server: {port: [1]}", &[], "HOME/mcp.yaml:1:16: "),
+        ("server: {port: 1, port: 2}", &[], "HOME/mcp.yaml:1:19: duplicate mapping key: port"),
+        (
+            "orchestration: {strategy: fastest}",
+            &[],
+            "HOME/mcp.yaml:1:27: orchestration.strategy is 'fastest'; set it to one of sequential, ",
+        ),
+        ("orchestration: {task_timeout: .nan}", &[], "HOME/mcp.yaml:1:31: orchestration.task_timeout is '.nan'"),
+        (
+            "limits: {max_cpu_percent: 101}",
+            &[],
+            "HOME/mcp.yaml:1:27: limits.max_cpu_percent is '101'; set it to a number from 0 to 100",
+        ),
+        (
+            "",
+            &[("MCP_SERVER_PORT", "many")],
+            "server.port is 'many'; set it to a whole number from 0 to 65535 in the environment variable MCP_SERVER_PORT, or unset it",
+        ),
+        ("", &[("MONITORING_INTERVAL", "-1")], "monitoring.system_interval is '-1'; set it to a number, 0.2 or more"),
+    ] {
+        let error = load(yaml, variables, &[]).unwrap_err();
+        assert!(error.starts_with(expected), "{yaml} {variables:?}: {error}");
+    }
+    let flag = load("", &[], &[("service.drain_deadline", "--drain-deadline", "-1")]).unwrap_err();
+    assert_eq!(flag, "service.drain_deadline is '-1'; set it to a number from 0 to 86400 with --drain-deadline");
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let named = Sources { file: Some("no/such.yaml".into()), ..Sources::default() };
+    let by_variable = [("EVERLOG_CONFIG".to_owned(), "no/such.yaml".to_owned())];
+    let by_variable = Sources { environment: by_variable.into_iter().collect(), ..Sources::default() };
+    for sources in [named, by_variable] {
+        let error = sources.load().unwrap_err().to_string();
+        assert!(error.starts_with("cannot read no/such.yaml: "), "{error}");
+    }
+}
+
+#[test]
+fn the_users_own_file_is_found() {
+    let home = tempfile::tempdir().unwrap();
+    for (variable, directory) in [("XDG_CONFIG_HOME", "everlog"), ("HOME", ".config/everlog")] {
+        std::fs::create_dir_all(home.path().join(directory)).unwrap();
+        let path = home.path().join(directory).join("config.yaml");
+        std::fs::write(&path, "server: {port: 9}").unwrap();
+        let variables = [(variable.to_owned(), home.path().to_string_lossy().into_owned())].into_iter().collect();
+        assert_eq!(file::of_user(&variables), Some(path));
+        // The tests of a crate run in its folder, where the file that counts more is the shipped one.
+        assert_eq!(file::find(None, &variables), Some("config/mcp.yaml".into()));
+    }
+}
+
+#[test]
+fn a_reload_changes_what_can_change_and_names_the_rest() {
+    let (old, mut new) = (Config::default(), Config::default());
+    new.limits.max_memory_mb = 4_096;
+    new.server.port = 1;
+    new.alerts.cpu_threshold = 1.0;
+    let Change { config, told } = old.change_to(&new);
+    let expected = Config { limits: new.limits.clone(), ..Config::default() };
+    assert_eq!(config, expected);
+    let told: Vec<(Effect, &str)> = told.iter().map(|(effect, sentence)| (*effect, sentence.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (Effect::Restart, "server.port stays 8700: it needs a restart to become 1"),
+            (Effect::None, "alerts.cpu_threshold has no effect yet, so nothing changes"),
+            (Effect::Reload, "limits.max_memory_mb is now 4096; it was 2048"),
+        ]
+    );
+    assert_eq!(config.change_to(&config), Change { config: config.clone(), told: Vec::new() });
+}

@@ -1,0 +1,127 @@
+//! No coordinator, something that is none, an old one; and what needs none.
+
+use super::{everlog_ends, start};
+use crate::harness::{Ended, Process, Server, everlog};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+/// A call of each verb that talks to a coordinator.
+const VERBS: [&[&str]; 17] = [
+    &["ps"],
+    &["tasks"],
+    &["agents"],
+    &["errors"],
+    &["status", "x"],
+    &["watch", "x"],
+    &["wait", "x"],
+    &["result", "x"],
+    &["start", "x"],
+    &["pause", "x"],
+    &["resume", "x"],
+    &["stop", "x", "y"],
+    &["delete", "x"],
+    &["cancel", "x", "y"],
+    &["retry", "x"],
+    &["memory", "ls"],
+    &["call", "pipeline/list"],
+];
+
+fn ends(url: &str, args: &[&str]) -> Ended {
+    let mut command = everlog(args);
+    command.args(["--server", url]);
+    Process::start(command).end()
+}
+
+/// Something that listens on a port and answers everything with `answer`.
+fn impostor(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer);
+        }
+    });
+    url
+}
+
+#[test]
+fn a_coordinator_that_is_not_there_is_told_at_once() {
+    let server = Server::start();
+    let url = server.url().to_owned();
+    drop(server);
+    for args in VERBS {
+        let ended = ends(&url, args).expect_code(69);
+        ended.expect_told(&[&url, "cannot be reached", "everlog serve", "--server"]);
+        assert_eq!((ended.stdout.as_str(), ended.stderr.matches('×').count()), ("", 1), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_no_coordinator_is_told_apart() {
+    for answer in [
+        &b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ] {
+        let url = impostor(answer);
+        ends(&url, &["ps"]).expect_code(69).expect_told(&[&url, "no coordinator", "--server"]);
+    }
+}
+
+#[test]
+fn an_unknown_method_is_the_servers_to_tell() {
+    let server = Server::start();
+    let ended = everlog_ends(&server, &["call", "pipelin/list"]).expect_code(4);
+    ended.expect_told(&["there is no method 'pipelin/list'; did you mean pipeline/list?"]);
+}
+
+#[test]
+fn slips_of_the_hand_are_met_with_a_suggestion() {
+    for (args, words) in [
+        (&["stauts"][..], "'status'"),
+        (&["ps", "--statsu", "idle"], "'--status'"),
+        (&["ps", "--output", "jsn"], "'json'"),
+        (&["memory", "gett", "k"], "'get'"),
+        (&["man", "smubit"], "everlog --help"),
+        (&["submit"], "<FILE>"),
+    ] {
+        Process::start(everlog(args)).end().expect_code(2).expect_told(&[words]);
+    }
+}
+
+#[test]
+fn what_needs_no_coordinator_needs_none() {
+    let stdout = |args: &[&str]| Process::start(everlog(args)).end().expect_code(0).stdout;
+    for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef everlog"), ("fish", "complete -c everlog")] {
+        assert!(stdout(&["completions", shell]).contains(words), "{shell}");
+    }
+    assert!(stdout(&["man"]).contains(".TH everlog 1"));
+    assert!(stdout(&["man", "submit"]).contains("pipeline file"));
+    for (help, words) in [
+        (&["help", "exit-codes"][..], "the time given with --timeout is over"),
+        (&["exit-codes"], "124"),
+        (&["wait", "--help"], "Examples:"),
+        (&["--help"], "First steps:"),
+    ] {
+        assert!(stdout(help).contains(words), "{help:?}");
+    }
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("man1");
+    stdout(&["man", "--dir", dir.to_str().unwrap()]);
+    for page in ["everlog.1", "everlog-submit.1", "everlog-memory-get.1"] {
+        assert!(std::fs::read_to_string(dir.join(page)).unwrap().contains("everlog"), "{page}");
+    }
+}
+
+#[test]
+fn the_environment_names_the_coordinator() {
+    let server = Server::start();
+    let (host, port) = server.address().rsplit_once(':').unwrap();
+    let mut command = everlog(["agents", "--output", "json"]);
+    command.env("MCP_SERVER_HOST", host).env("MCP_SERVER_PORT", port);
+    assert!(Process::start(command).end().expect_code(0).stdout.contains("\"total\": 0"));
+    start(&server, &["agents"]).end().expect_code(0);
+}
