@@ -25,6 +25,7 @@ mod pipeline_file;
 mod protocol;
 mod python_json;
 mod render;
+mod schema;
 mod server;
 mod shared;
 mod submission;

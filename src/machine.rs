@@ -6,6 +6,7 @@
 use crate::clock::Clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use everlog_replay::Timestamp;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,9 +17,11 @@ use std::time::Duration;
 use sysinfo::{Networks, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// The system record (protocol §5).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SystemMetrics")]
 pub(crate) struct SystemSample {
     /// Log time.
+    #[schemars(with = "jiff::Timestamp")]
     #[serde(serialize_with = "as_text")]
     pub timestamp: Timestamp,
     /// Processor time of all cores together.

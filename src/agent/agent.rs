@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cancel::CancelToken;
+use super::delivery::AttemptKey;
 use super::handler::Handler;
 use super::report;
 use super::session::{Session, SessionEnd};
+use super::told::Registration;
 use super::work::Work;
 use crate::backoff::Backoff;
 use crate::client::{ClientError, Connection, Endpoint, REQUEST_TIMEOUT, code};
@@ -63,19 +65,19 @@ impl AgentConfig {
         }
     }
 
-    pub(super) fn registration(&self, running: Vec<Value>) -> Value {
-        json!({
-            "id": self.id,
-            "name": self.name,
-            "type": self.kind,
-            "capabilities": self.capabilities,
-            "resources": self.resources,
-            "slots": self.slots,
-            "ready": true,
-            "running": running,
-            "max_frame_bytes": self.frame_bytes_max,
-            "pid": std::process::id(),
-        })
+    pub(super) fn registration(&self, running: Vec<AttemptKey>) -> Registration {
+        Registration {
+            id: Some(self.id.clone()),
+            name: self.name.clone(),
+            kind: Some(self.kind.clone()),
+            capabilities: self.capabilities.clone(),
+            resources: self.resources.clone(),
+            slots: Some(self.slots),
+            ready: true,
+            running,
+            max_frame_bytes: Some(self.frame_bytes_max),
+            pid: Some(std::process::id()),
+        }
     }
 }
 

@@ -3,18 +3,25 @@
 //! `task/completed` is sent as a request although existing clients send it as a notification: the
 //! protocol answers only requests, and an agent may forget a completion only once it is recorded.
 
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::handler::Outcome;
+use super::told::Completion;
+use crate::api::methods::{MODEL_REPORT, TASK_COMPLETED};
 use crate::backoff::Backoff;
 use crate::client::{Call, ClientError, Connection, code};
 use crate::clock;
 
 /// One attempt at one task.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct AttemptKey {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
+pub(crate) struct AttemptKey {
+    /// The task.
     pub(super) task_id: String,
+    /// Its number, from 1.
     pub(super) attempt: u64,
 }
 
@@ -24,7 +31,7 @@ pub(super) struct AttemptKey {
 pub(super) struct Delivery {
     key: AttemptKey,
     model_metrics: Vec<(Uuid, Value)>,
-    completion: (Uuid, Value),
+    completion: (Uuid, Completion),
 }
 
 impl Delivery {
@@ -39,16 +46,16 @@ impl Delivery {
         };
         let reports = outcome.model_metrics.into_iter();
         let model_metrics = reports.map(|one| (Uuid::new_v4(), stamped(one))).collect();
-        let completion = json!({
-            "task_id": key.task_id,
-            "agent_id": agent_id,
-            "attempt": key.attempt,
-            "success": outcome.error.is_none(),
-            "result": outcome.result,
-            "error": outcome.error,
-            "output": outcome.output,
-            "timestamp": timestamp,
-        });
+        let completion = Completion {
+            task_id: key.task_id.clone(),
+            agent_id: agent_id.to_owned(),
+            attempt: Some(key.attempt),
+            success: outcome.error.is_none(),
+            result: outcome.result,
+            error: outcome.error,
+            output: outcome.output,
+            timestamp,
+        };
         Self { key, model_metrics, completion: (Uuid::new_v4(), completion) }
     }
 
@@ -58,16 +65,16 @@ impl Delivery {
     /// The connection's trouble: then all of it is to be delivered again over the next one.
     pub(super) async fn deliver(&self, connection: &Connection) -> Result<(), ClientError> {
         for (id, metrics) in &self.model_metrics {
-            if let Err(error) = persist(connection, *id, "model/metrics", metrics).await? {
+            if let Err(error) = persist(connection, *id, (MODEL_REPORT.name, metrics.clone())).await? {
                 tracing::warn!(task = self.key.task_id, %error, "a model report was not accepted");
             }
         }
         let (id, completion) = &self.completion;
-        match persist(connection, *id, "task/completed", completion).await? {
+        match persist(connection, *id, TASK_COMPLETED.call(completion)).await? {
             Ok(()) => Ok(()),
             Err(ClientError::TooLarge { bytes, limit, .. }) => {
                 let shorter = self.too_large(bytes, limit);
-                self.note(persist(connection, Uuid::new_v4(), "task/completed", &shorter).await?);
+                self.note(persist(connection, Uuid::new_v4(), TASK_COMPLETED.call(&shorter)).await?);
                 Ok(())
             }
             refused @ Err(_) => {
@@ -78,12 +85,9 @@ impl Delivery {
     }
 
     /// The failure that stands for a completion which no coordinator would accept.
-    fn too_large(&self, bytes: usize, limit: usize) -> Value {
-        let mut fields = self.completion.1.as_object().cloned().unwrap_or_else(Map::new);
-        fields.insert("success".to_owned(), json!(false));
-        fields.insert("result".to_owned(), Value::Null);
-        fields.insert("error".to_owned(), json!(too_large_sentence(bytes, limit)));
-        Value::Object(fields)
+    fn too_large(&self, bytes: usize, limit: usize) -> Completion {
+        let error = Some(too_large_sentence(bytes, limit));
+        Completion { success: false, result: Value::Null, error, ..self.completion.1.clone() }
     }
 
     fn note(&self, answer: Result<(), ClientError>) {
@@ -107,10 +111,9 @@ pub(super) fn too_large_sentence(bytes: usize, limit: usize) -> String {
 async fn persist(
     connection: &Connection,
     id: Uuid,
-    method: &str,
-    params: &Value,
+    (method, params): (&str, Value),
 ) -> Result<Result<(), ClientError>, ClientError> {
-    let call = match Call::new(id, method, params.clone()) {
+    let call = match Call::new(id, method, params) {
         Ok(call) => call,
         Err(error) => return Ok(Err(error)),
     };

@@ -5,15 +5,17 @@ use std::future::Future;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::cancel::CancelToken;
 use super::report::Reporter;
+use crate::api::params::ModelReport;
 use crate::clock;
 
 /// One attempt at a task, as the coordinator handed it out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Assignment {
     /// The task.
     pub task_id: String,
@@ -138,8 +140,8 @@ impl TaskContext {
     /// coordinator, and only logged.
     pub fn report_model(&self, model_id: &str, figures: impl Serialize) {
         let metrics = serde_json::to_value(figures).unwrap_or_default();
-        let report = json!({"model_id": model_id, "metrics": metrics, "timestamp": clock::now_text()});
-        self.model_metrics.lock().push(report);
+        let report = ModelReport { model_id, metrics, timestamp: Some(clock::now_text()) };
+        self.model_metrics.lock().push(json!(report));
     }
 
     pub(super) fn new(cancel: CancelToken, reporter: Reporter) -> Self {

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
+use crate::api::methods::TASK_RESULT;
+use crate::api::params::TaskRef;
 use crate::backoff::Backoff;
 use crate::client::{ClientError, Connection};
 
@@ -44,7 +46,8 @@ async fn fetch(task_id: &str, mut link: Link) -> Result<Value, ClientError> {
             let reason = "this agent is leaving".to_owned();
             return Err(ClientError::Closed { reason });
         };
-        match connection.request("task/result", json!({"task_id": task_id})).await {
+        let (method, params) = TASK_RESULT.call(&TaskRef { task_id });
+        match connection.request(method, params).await {
             Ok(mut answer) => {
                 return Ok(answer.get_mut("result").map(Value::take).unwrap_or_default());
             }
@@ -123,6 +126,7 @@ fn part(inputs: &Map<String, Value>, name: &str, task: &str, path: &[String]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_command_gets_the_parts_that_it_names() {

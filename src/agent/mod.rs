@@ -21,6 +21,7 @@ mod report;
 mod session;
 #[cfg(test)]
 mod tests;
+pub(crate) mod told;
 mod work;
 
 pub use agent::{Agent, AgentConfig, AgentError};

@@ -1,15 +1,16 @@
 //! News from running attempts on their way to the session: lossy by design, never blocking work.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::told::Progress;
 use crate::clock;
 
 /// News that may wait while the coordinator is away; more is dropped, since only the newest matters.
 const NEWS_WAITING_MAX: usize = 1024;
 
-/// Parameters of a `task/progress`.
-pub(super) type News = Value;
+/// What is told while an attempt runs.
+pub(super) type News = Progress;
 
 /// The attempt's end of the channel.
 #[derive(Debug, Clone)]
@@ -31,12 +32,12 @@ impl Reporter {
 
     pub(super) fn progress(&self, fraction: f64, message: &str) {
         let fraction = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 };
-        let _ = self.news.try_send(json!({
-            "task_id": self.task_id,
-            "agent_id": self.agent_id,
-            "progress": fraction,
-            "details": {"message": message},
-            "timestamp": clock::now_text(),
-        }));
+        let _ = self.news.try_send(Progress {
+            task_id: self.task_id.clone(),
+            agent_id: self.agent_id.clone(),
+            progress: fraction,
+            details: json!({"message": message}),
+            timestamp: clock::now_text(),
+        });
     }
 }

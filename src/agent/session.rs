@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -16,7 +16,10 @@ use super::cancel::CancelToken;
 use super::delivery::{AttemptKey, Delivery};
 use super::handler::{Assignment, Handler};
 use super::report::News;
+use super::told::{AgentMetrics, VitalSigns};
 use super::work::Work;
+use crate::api::methods::{AGENT_METRICS, AGENT_REGISTER, AGENT_UNREGISTER, TASK_PROGRESS};
+use crate::api::params::AgentRef;
 use crate::client::{ClientError, ClientOptions, Connection, Notification, Notifications};
 use crate::clock;
 
@@ -47,14 +50,15 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Connects and registers, naming what is held.
-    pub(super) async fn open(config: &'a AgentConfig, running: Vec<Value>) -> Result<Self, ClientError> {
+    pub(super) async fn open(config: &'a AgentConfig, running: Vec<AttemptKey>) -> Result<Self, ClientError> {
         let options = ClientOptions {
             request_timeout: config.request_timeout,
             inbound_frame_bytes_max: config.frame_bytes_max,
             ..ClientOptions::default()
         };
         let (connection, notifications) = Connection::open(&config.server, &options).await?;
-        connection.request("agent/register", config.registration(running)).await?;
+        let (method, params) = AGENT_REGISTER.call(&config.registration(running));
+        connection.request(method, params).await?;
         Ok(Self { config, connection, notifications, deliveries: FuturesUnordered::new() })
     }
 
@@ -93,13 +97,13 @@ impl<'a> Session<'a> {
                 ended = work.next_ended() => if let Some((key, delivery)) = ended {
                     // What an attempt told comes before its end: afterwards nobody would take it.
                     while let Ok(progress) = news.try_recv() {
-                        tell(&self.connection, "task/progress", progress).await;
+                        tell(&self.connection, TASK_PROGRESS.call(&progress)).await;
                     }
                     self.deliver(key, delivery);
                 },
-                Some(progress) = news.recv() => tell(&self.connection, "task/progress", progress).await,
+                Some(progress) = news.recv() => tell(&self.connection, TASK_PROGRESS.call(&progress)).await,
                 _ = alive.tick() => if let Some(metrics) = work.vital_signs() {
-                    tell(&self.connection, "agent/metrics", self.sign_of_life(&metrics)).await;
+                    tell(&self.connection, AGENT_METRICS.call(&self.sign_of_life(metrics))).await;
                 },
             }
         }
@@ -112,14 +116,13 @@ impl<'a> Session<'a> {
         self.deliveries.push(Box::pin(async move { (key, delivery.deliver(&connection).await) }));
     }
 
-    fn sign_of_life(&self, metrics: &Value) -> Value {
-        let (agent_id, timestamp) = (&self.config.id, clock::now_text());
-        json!({"agent_id": agent_id, "metrics": metrics, "timestamp": timestamp})
+    fn sign_of_life(&self, metrics: VitalSigns) -> AgentMetrics {
+        AgentMetrics { agent_id: self.config.id.clone(), metrics, timestamp: clock::now_text() }
     }
 
     async fn unregister(self) {
-        let params = json!({"agent_id": self.config.id});
-        if let Err(error) = self.connection.request("agent/unregister", params).await {
+        let (method, params) = AGENT_UNREGISTER.call(&AgentRef { agent_id: &self.config.id });
+        if let Err(error) = self.connection.request(method, params).await {
             tracing::warn!(%error, "the coordinator was not told that this agent leaves");
         }
         self.connection.close().await;
@@ -127,7 +130,7 @@ impl<'a> Session<'a> {
 }
 
 /// Says something that may get lost. A connection that is gone shows in its notifications.
-async fn tell(connection: &Connection, method: &str, params: Value) {
+async fn tell(connection: &Connection, (method, params): (&str, Value)) {
     if let Err(error) = connection.notify(method, params).await {
         tracing::debug!(method, %error, "not told");
     }

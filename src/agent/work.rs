@@ -6,7 +6,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -15,6 +14,7 @@ use super::delivery::{AttemptKey, Delivery};
 use super::handler::{Assignment, Handler, Outcome, TaskContext};
 use super::inputs::{self, Link};
 use super::report::{News, Reporter};
+use super::told::VitalSigns;
 
 /// Where one attempt stands.
 #[derive(Debug)]
@@ -177,9 +177,8 @@ impl<H: Handler> Work<H> {
 
     /// `running` of a registration: every attempt whose lease must go on, so also what waits for a
     /// slot and what waits to be delivered.
-    pub(super) fn names(&self) -> Vec<Value> {
-        let held = self.held.iter().filter(|(_, stage)| !matches!(stage, Stage::Dying));
-        held.map(|(key, _)| json!({"task_id": key.task_id, "attempt": key.attempt})).collect()
+    pub(super) fn names(&self) -> Vec<AttemptKey> {
+        self.held.iter().filter(|(_, stage)| !matches!(stage, Stage::Dying)).map(|(key, _)| key.clone()).collect()
     }
 
     /// Whether any process or future of this agent's still works.
@@ -188,13 +187,11 @@ impl<H: Handler> Work<H> {
     }
 
     /// The numbers that a sign of life carries; `None` when nothing is held.
-    pub(super) fn vital_signs(&self) -> Option<Value> {
-        (!self.held.is_empty()).then(|| {
-            json!({
-                "tasks_running": self.running.len(),
-                "tasks_completed": self.completed,
-                "tasks_failed": self.failed,
-            })
+    pub(super) fn vital_signs(&self) -> Option<VitalSigns> {
+        (!self.held.is_empty()).then(|| VitalSigns {
+            tasks_running: self.running.len(),
+            tasks_completed: self.completed,
+            tasks_failed: self.failed,
         })
     }
 }

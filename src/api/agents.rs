@@ -1,9 +1,12 @@
 //! `agent/*`, as others see agents.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::methods::{AGENT_LIST, AGENT_STATUS};
+use super::params::AgentRef;
 use super::words::words;
 use super::{Page, TaskStatus};
 use crate::client::{Client, ClientError};
@@ -21,7 +24,7 @@ words! {
 }
 
 /// What is known of an agent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct AgentInfo {
     /// Its id.
@@ -62,29 +65,33 @@ pub struct AgentInfo {
     /// When it registered last.
     #[serde(default)]
     pub registered_at: Option<Timestamp>,
-    /// More about the oldest task that it works on; only from [`Client::agent`].
+    /// More about the oldest task that it works on; only from `agent/status`, [`Client::agent`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_task_details: Option<CurrentTask>,
-    /// What it said of itself last; only from [`Client::agent`].
+    /// What it said of itself last; only from `agent/status`, [`Client::agent`].
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub metrics: Value,
 }
 
 /// What an agent said it has; `None` is not limited.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = super::optional)]
 #[non_exhaustive]
 pub struct AgentResources {
     /// Processor cores.
+    #[schemars(range(min = 0))]
     pub cpu: Option<f64>,
     /// Memory in MB.
+    #[schemars(range(min = 0))]
     pub memory_mb: Option<f64>,
     /// Graphics processors.
+    #[schemars(range(min = 0))]
     pub gpu: Option<f64>,
 }
 
 /// The oldest task that an agent works on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct CurrentTask {
     /// Its name.
@@ -97,7 +104,7 @@ pub struct CurrentTask {
 }
 
 /// Which agents to list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct AgentFilter {
     /// Those of this type.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
@@ -108,10 +115,14 @@ pub struct AgentFilter {
     /// Those that can do this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capability: Option<String>,
+    /// Those whose name or id this is, or whose id begins or ends with it (4 characters at least).
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    pub matching: Option<String>,
     /// How many at most; `None` for as many as fit a frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// How many to leave out, by id.
+    #[serde(default, skip_serializing_if = "super::is_default")]
     pub offset: u64,
 }
 
@@ -122,7 +133,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn agent(&self, agent_id: &str) -> Result<AgentInfo, ClientError> {
-        self.ask("agent/status", json!({"agent_id": agent_id})).await
+        self.ask(&AGENT_STATUS, &AgentRef { agent_id }).await
     }
 
     /// Lists agents, by id.
@@ -130,6 +141,6 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn agents(&self, filter: &AgentFilter) -> Result<Page<AgentInfo>, ClientError> {
-        self.page("agents", "agent/list", json!(filter)).await
+        Ok(self.ask(&AGENT_LIST, filter).await?.0)
     }
 }

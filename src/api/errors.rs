@@ -1,14 +1,17 @@
 //! `error/*`: the register of errors that clients report.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Page;
+use super::methods::{ERROR_LIST, ERROR_RECOVER, ERROR_REPORT};
+use super::params::ErrorRecover;
 use crate::client::{Client, ClientError};
 
 /// What there is to say about an error. Everything may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct ErrorReport {
     /// What it happened in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,15 +26,15 @@ pub struct ErrorReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
     /// Anything else.
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub details: Value,
     /// Where it happened.
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub context: Value,
 }
 
 /// An error in the register.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ErrorRecord {
     /// Its id.
@@ -60,11 +63,12 @@ pub struct ErrorRecord {
     #[serde(default)]
     pub recovered_at: Option<Timestamp>,
     /// `reported` or `recovered`.
+    #[schemars(extend("enum" = ["reported", "recovered"]))]
     pub status: String,
 }
 
 /// What was done about an error.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Recovery {
     /// The error.
@@ -72,6 +76,7 @@ pub struct Recovery {
     /// What was asked for.
     pub recovery_action: String,
     /// `retried` or `recovered`.
+    #[schemars(extend("enum" = ["retried", "recovered"]))]
     pub status: String,
     /// The task that runs again, and whether it is a new one.
     #[serde(default)]
@@ -79,7 +84,7 @@ pub struct Recovery {
 }
 
 /// Which errors to list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct ErrorFilter {
     /// Those of this component.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +96,7 @@ pub struct ErrorFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// How many to leave out, newest first.
+    #[serde(default, skip_serializing_if = "super::is_default")]
     pub offset: u64,
 }
 
@@ -101,7 +107,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn report_error(&self, report: &ErrorReport) -> Result<String, ClientError> {
-        self.ask_for("error_id", "error/report", json!(report)).await
+        Ok(self.ask(&ERROR_REPORT, report).await?.error_id)
     }
 
     /// Does something about an error: `retry` repeats its task, `ignore` and `resolved` only say that it is dealt with.
@@ -109,7 +115,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn recover_error(&self, error_id: &str, action: &str) -> Result<Recovery, ClientError> {
-        self.ask("error/recover", json!({"error_id": error_id, "recovery_action": action})).await
+        self.ask(&ERROR_RECOVER, &ErrorRecover { error_id, recovery_action: action }).await
     }
 
     /// Lists errors, newest first.
@@ -117,6 +123,6 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn errors(&self, filter: &ErrorFilter) -> Result<Page<ErrorRecord>, ClientError> {
-        self.page("errors", "error/list", json!(filter)).await
+        Ok(self.ask(&ERROR_LIST, filter).await?.0)
     }
 }

@@ -1,13 +1,16 @@
 //! `memory/*`: values under keys, shared by all clients.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::malformed;
+use super::methods::{MEMORY_DELETE, MEMORY_GET, MEMORY_LIST, MEMORY_SET};
+use super::params::{MemoryKey, MemoryPrefix, MemoryValue};
 use crate::client::{Client, ClientError};
 
 /// Keys with a common beginning.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct MemoryKeys {
     /// The keys, sorted; of very many, as many as fit a frame.
@@ -25,12 +28,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn memory_get(&self, key: &str) -> Result<Option<Value>, ClientError> {
-        #[derive(Deserialize)]
-        struct Entry {
-            value: Value,
-            exists: bool,
-        }
-        let entry: Entry = self.ask("memory/get", json!({"key": key})).await?;
+        let entry = self.ask(&MEMORY_GET, &MemoryKey { key }).await?;
         Ok(entry.exists.then_some(entry.value))
     }
 
@@ -39,9 +37,8 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api), and [`ClientError::Malformed`] if the value has no form in JSON.
     pub async fn memory_set(&self, key: &str, value: impl Serialize) -> Result<(), ClientError> {
-        let method = "memory/set";
-        let value = serde_json::to_value(value).map_err(|error| malformed(method, &error))?;
-        self.call(method, json!({"key": key, "value": value})).await.map(drop)
+        let value = serde_json::to_value(value).map_err(|error| malformed(MEMORY_SET.name, &error))?;
+        self.tell(&MEMORY_SET, &MemoryValue { key, value }).await
     }
 
     /// Removes a key; whether it was there.
@@ -49,8 +46,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn memory_delete(&self, key: &str) -> Result<bool, ClientError> {
-        let status: String = self.ask_for("status", "memory/delete", json!({"key": key})).await?;
-        Ok(status == "deleted")
+        Ok(self.ask(&MEMORY_DELETE, &MemoryKey { key }).await?.status == "deleted")
     }
 
     /// Lists keys that begin with `prefix`; `limit` is how many at most, `None` for as many as fit a frame.
@@ -58,6 +54,6 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn memory_keys(&self, prefix: &str, limit: Option<u64>) -> Result<MemoryKeys, ClientError> {
-        self.ask("memory/list", json!({"prefix": prefix, "limit": limit})).await
+        self.ask(&MEMORY_LIST, &MemoryPrefix { prefix, limit }).await
     }
 }

@@ -26,18 +26,24 @@
 //! ```
 
 mod agents;
+mod answers;
 mod errors;
 mod memory;
+pub(crate) mod methods;
 mod models;
 mod page;
+pub(crate) mod params;
 mod pipelines;
+mod settings;
 mod spec;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod words;
 
+use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use agents::{AgentFilter, AgentInfo, AgentResources, AgentStatus, CurrentTask};
@@ -48,23 +54,52 @@ pub use models::{
     ModelPerformance, Performance, PerformancePoint, PerformanceSummary, Timeframe,
 };
 pub use page::Page;
-pub use pipelines::{PipelineCreated, PipelineFilter, PipelineInfo, PipelineMetrics, PipelineStatus, RunningTasks};
+pub use pipelines::{
+    PipelineCreated, PipelineFilter, PipelineInfo, PipelineMetrics, PipelineStatus, Retried, RunningTasks,
+};
 pub use spec::{OnFailure, PipelineSpec, Retry, Strategy, TaskSpec};
 pub use tasks::{ErrorInfo, TaskFilter, TaskInfo, TaskResult, TaskStatus};
 
 use crate::client::{Client, ClientError};
+use methods::Method;
+
+/// Topics of a subscription, such as `task/*`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Topics {
+    /// The topics.
+    pub(crate) topics: Vec<String>,
+}
 
 impl Client {
-    /// Calls a method whose answer is a `T`.
-    async fn ask<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, ClientError> {
-        read(method, self.call(method, params).await?)
+    /// Calls a method and reads its answer.
+    async fn ask<P, R>(&self, method: &Method<P, R>, params: &P) -> Result<R, ClientError>
+    where
+        P: Serialize + JsonSchema,
+        R: DeserializeOwned + JsonSchema,
+    {
+        let (name, params) = method.call(params);
+        read(name, self.call(name, params).await?)
     }
 
-    /// Calls a method of whose answer one field is wanted.
-    async fn ask_for<T: DeserializeOwned>(&self, field: &str, method: &str, params: Value) -> Result<T, ClientError> {
-        let mut answer = self.call(method, params).await?;
-        read(method, answer.get_mut(field).map(Value::take).unwrap_or_default())
+    /// Calls a method whose answer says no more than that it is done.
+    async fn tell<P, R>(&self, method: &Method<P, R>, params: &P) -> Result<(), ClientError>
+    where
+        P: Serialize + JsonSchema,
+        R: JsonSchema,
+    {
+        let (name, params) = method.call(params);
+        self.call(name, params).await.map(drop)
     }
+}
+
+/// Of what many may say, and none says all, every field may be missing.
+fn optional(schema: &mut Schema) {
+    schema.remove("required");
+}
+
+/// What is not set is not sent.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn read<T: DeserializeOwned>(method: &str, answer: Value) -> Result<T, ClientError> {

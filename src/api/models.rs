@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Page;
+use super::methods::*;
+use super::params::{ModelHistory, ModelRef, ModelReport, ModelsHistory, Nothing};
 use super::words::words;
 use crate::client::{Client, ClientError};
 
 /// Figures of a model; `None` was not measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = super::optional)]
 pub struct ModelFigures {
     /// Share of right answers, 0 to 1.
     pub accuracy: Option<f64>,
@@ -51,7 +55,7 @@ pub struct ModelFigures {
 }
 
 /// The newest known figures of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ModelMetrics {
     /// The model.
@@ -65,7 +69,7 @@ pub struct ModelMetrics {
 }
 
 /// How far back to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Timeframe {
     /// One hour.
     #[serde(rename = "1h")]
@@ -83,7 +87,7 @@ pub enum Timeframe {
 }
 
 /// How a model did over some time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ModelPerformance {
     /// The model.
@@ -95,7 +99,7 @@ pub struct ModelPerformance {
 }
 
 /// Reports of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Performance {
     /// All, oldest first.
@@ -105,7 +109,7 @@ pub struct Performance {
 }
 
 /// One report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct PerformancePoint {
     /// When.
@@ -116,7 +120,7 @@ pub struct PerformancePoint {
 }
 
 /// What reports come to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct PerformanceSummary {
     /// How many reports there were.
@@ -127,7 +131,7 @@ pub struct PerformanceSummary {
 }
 
 /// One figure over all reports that had it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct FigureSummary {
     /// Mean.
@@ -141,7 +145,7 @@ pub struct FigureSummary {
 }
 
 /// The memory of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ModelMemory {
     /// The model.
@@ -151,7 +155,7 @@ pub struct ModelMemory {
 }
 
 /// Memory over time, in MB.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct MemorySeries {
     /// The newest.
@@ -163,7 +167,7 @@ pub struct MemorySeries {
 }
 
 /// Memory at one time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct MemoryPoint {
     /// When.
@@ -185,7 +189,7 @@ words! {
 }
 
 /// How a model is, and why.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ModelHealth {
     /// The model.
@@ -205,7 +209,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn report_model(&self, model_id: &str, figures: &ModelFigures) -> Result<(), ClientError> {
-        self.call("model/metrics", json!({"model_id": model_id, "metrics": figures})).await.map(drop)
+        self.tell(&MODEL_REPORT, &ModelReport { model_id, metrics: json!(figures), timestamp: None }).await
     }
 
     /// The newest known figures of a model.
@@ -213,7 +217,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn model_metrics(&self, model_id: &str) -> Result<ModelMetrics, ClientError> {
-        self.ask("model/metrics", json!({"model_id": model_id})).await
+        self.ask(&MODEL_METRICS, &ModelRef { model_id }).await
     }
 
     /// The newest known figures of all models, as many as fit a frame.
@@ -221,7 +225,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn models(&self) -> Result<Page<ModelMetrics>, ClientError> {
-        self.page("metrics", "model/metrics", json!({})).await
+        Ok(self.ask(&MODELS_METRICS, &Nothing {}).await?.into())
     }
 
     /// How a model did over some time.
@@ -233,7 +237,7 @@ impl Client {
         model_id: &str,
         timeframe: Timeframe,
     ) -> Result<ModelPerformance, ClientError> {
-        self.ask("model/performance", json!({"model_id": model_id, "timeframe": timeframe})).await
+        self.ask(&MODEL_PERFORMANCE, &ModelHistory { model_id, timeframe }).await
     }
 
     /// How all models did over some time, by id.
@@ -244,7 +248,7 @@ impl Client {
         &self,
         timeframe: Timeframe,
     ) -> Result<BTreeMap<String, ModelPerformance>, ClientError> {
-        self.ask_for("models", "model/performance", json!({"timeframe": timeframe})).await
+        Ok(self.ask(&MODELS_PERFORMANCE, &ModelsHistory { timeframe }).await?.models)
     }
 
     /// The memory of a model.
@@ -252,7 +256,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn model_memory(&self, model_id: &str) -> Result<ModelMemory, ClientError> {
-        self.ask("model/memory", json!({"model_id": model_id})).await
+        self.ask(&MODEL_MEMORY, &ModelRef { model_id }).await
     }
 
     /// The memory of all models, by id.
@@ -260,7 +264,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn models_memory(&self) -> Result<BTreeMap<String, ModelMemory>, ClientError> {
-        self.ask_for("models", "model/memory", json!({})).await
+        Ok(self.ask(&MODELS_MEMORY, &Nothing {}).await?.models)
     }
 
     /// How a model is, and why.
@@ -268,7 +272,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn model_health(&self, model_id: &str) -> Result<ModelHealth, ClientError> {
-        self.ask("model/health", json!({"model_id": model_id})).await
+        self.ask(&MODEL_HEALTH, &ModelRef { model_id }).await
     }
 
     /// How all models are, by id.
@@ -276,6 +280,6 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn models_health(&self) -> Result<BTreeMap<String, ModelHealth>, ClientError> {
-        self.ask_for("models", "model/health", json!({})).await
+        Ok(self.ask(&MODELS_HEALTH, &Nothing {}).await?.models)
     }
 }

@@ -1,14 +1,16 @@
 //! Lists, which come in parts: no frame holds them all.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use std::borrow::Cow;
 
-use super::read;
-use crate::client::{Client, ClientError};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{DeserializeOwned, Deserializer, Error};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{AgentInfo, ErrorRecord, PipelineInfo, TaskInfo};
 
 /// A part of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {
     /// The entries. There may be fewer than asked for: as many as fit a frame.
     pub items: Vec<T>,
@@ -20,37 +22,47 @@ pub struct Page<T> {
     pub offset: u64,
 }
 
-impl Client {
-    pub(super) async fn page<T: DeserializeOwned>(
-        &self,
-        items: &str,
-        method: &str,
-        filter: Value,
-    ) -> Result<Page<T>, ClientError> {
-        let mut answer = self.call(method, filter).await?;
-        if let Some(listed) = answer.get_mut(items).map(Value::take) {
-            answer["items"] = listed;
-        }
-        read(method, answer)
+/// What is listed under a name of its own.
+pub(crate) trait Listed: DeserializeOwned + JsonSchema {
+    /// The name.
+    const LIST: &'static str;
+}
+
+macro_rules! listed {
+    ($($record:ty: $list:literal),+) => {
+        $(impl Listed for $record {
+            const LIST: &'static str = $list;
+        })+
+    };
+}
+
+listed!(PipelineInfo: "pipelines", TaskInfo: "tasks", AgentInfo: "agents", ErrorRecord: "errors");
+
+/// A page as it comes: its entries stand under their own name.
+pub(crate) struct Listing<T>(pub(super) Page<T>);
+
+impl<'de, T: Listed> Deserialize<'de> for Listing<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Map::deserialize(deserializer)?;
+        let items = fields.remove(T::LIST).ok_or_else(|| D::Error::missing_field(T::LIST))?;
+        fields.insert("items".to_owned(), items);
+        Page::deserialize(Value::Object(fields)).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<T: Listed> JsonSchema for Listing<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}List", T::schema_name()).into()
     }
 
-    /// All entries of a list, page by page.
-    pub(super) async fn pages<T: DeserializeOwned>(
-        &self,
-        items: &str,
-        method: &str,
-        mut filter: Value,
-    ) -> Result<Vec<T>, ClientError> {
-        let mut all = Vec::new();
-        loop {
-            filter["offset"] = json!(all.len());
-            let page: Page<T> = self.page(items, method, filter.clone()).await?;
-            // An empty page ends it too: entries may have left the list meanwhile.
-            let is_last = page.items.is_empty() || all.len() + page.items.len() >= page.total as usize;
-            all.extend(page.items);
-            if is_last {
-                return Ok(all);
-            }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Page::<T>::json_schema(generator);
+        let items = schema.pointer_mut("/properties/items").map(Value::take).unwrap_or_default();
+        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+            properties.remove("items");
+            properties.insert(T::LIST.to_owned(), items);
         }
+        schema.insert("required".to_owned(), [T::LIST, "total", "limit", "offset"].into());
+        schema
     }
 }

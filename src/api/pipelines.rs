@@ -1,9 +1,12 @@
 //! `pipeline/*`.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+use super::methods::*;
+use super::params::{PipelinePause, PipelineRef, PipelineStop};
 use super::words::words;
 use super::{ErrorInfo, Page, PipelineSpec, Strategy, read};
 use crate::client::{Client, ClientError};
@@ -39,7 +42,7 @@ impl PipelineStatus {
 }
 
 /// What is known of a pipeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct PipelineInfo {
     /// Its id.
@@ -64,8 +67,10 @@ pub struct PipelineInfo {
     /// How it is scheduled now, which an adaptive pipeline changes.
     #[serde(default)]
     pub mode: Option<Strategy>,
-    /// Its settings as given, without its tasks.
+    /// Its settings as given, without its tasks. Settings that are too long for the list are `{"$ref": …}`;
+    /// `pipeline/status`, [`Client::pipeline`], has them.
     #[serde(default)]
+    #[schemars(with = "Map<String, Value>")]
     pub config: Value,
     /// Its figures.
     #[serde(default)]
@@ -83,7 +88,7 @@ impl PipelineInfo {
 }
 
 /// The figures of a pipeline, all of the same moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct PipelineMetrics {
@@ -112,35 +117,62 @@ pub struct PipelineMetrics {
 }
 
 /// A pipeline that was just created.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct PipelineCreated {
     /// Its id.
     pub pipeline_id: String,
     /// Its name.
     pub name: String,
+    #[serde(default)]
+    #[schemars(extend("const" = "created"))]
+    status: String,
     /// When.
     pub created_at: Timestamp,
     /// The ids of its tasks, in their order; of very many, as many as fit a frame.
     #[serde(default)]
     pub task_ids: Vec<String>,
+    /// How many ids found no room; `task/list` has them.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub task_ids_omitted: u64,
+}
+
+/// Tasks that run again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Retried {
+    /// `retried`, or `released` for a task that only waited for its next attempt.
+    #[schemars(extend("enum" = ["retried", "released"]))]
+    pub status: String,
+    /// Their pipeline: a new one where the old one has ended; empty or `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline_id: Option<String>,
+    /// Their ids: new ones, unless one was released; of very many, as many as fit a frame.
+    pub task_ids: Vec<String>,
+    /// How many ids found no room; `task/list` has them.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub task_ids_omitted: u64,
 }
 
 /// Which pipelines to list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct PipelineFilter {
     /// Those with this status; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<PipelineStatus>,
+    /// Those whose name or id this is, or whose id begins or ends with it (4 characters at least).
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    pub matching: Option<String>,
     /// How many at most; `None` for as many as fit a frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// How many to leave out, oldest first.
+    #[serde(default, skip_serializing_if = "super::is_default")]
     pub offset: u64,
 }
 
 /// What becomes of the tasks at work when their pipeline is paused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RunningTasks {
     /// They may finish.
@@ -159,7 +191,7 @@ impl Client {
     /// As [all calls](crate::api).
     pub async fn create_pipeline(&self, spec: &PipelineSpec) -> Result<PipelineCreated, ClientError> {
         let submission = spec.submission()?;
-        read("pipeline/create", submission::submit(self, &submission).await?)
+        read(PIPELINE_CREATE.name, submission::submit(self, &submission).await?)
     }
 
     /// Starts a pipeline; when.
@@ -167,7 +199,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn start_pipeline(&self, pipeline_id: &str) -> Result<Timestamp, ClientError> {
-        self.ask_for("started_at", "pipeline/start", json!({"pipeline_id": pipeline_id})).await
+        Ok(self.ask(&PIPELINE_START, &PipelineRef { pipeline_id }).await?.started_at)
     }
 
     /// Starts nothing more of a pipeline until it is resumed.
@@ -175,7 +207,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn pause_pipeline(&self, pipeline_id: &str, running: RunningTasks) -> Result<(), ClientError> {
-        self.call("pipeline/pause", json!({"pipeline_id": pipeline_id, "running": running})).await.map(drop)
+        self.tell(&PIPELINE_PAUSE, &PipelinePause { pipeline_id, running }).await
     }
 
     /// Goes on with a paused pipeline.
@@ -183,7 +215,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn resume_pipeline(&self, pipeline_id: &str) -> Result<(), ClientError> {
-        self.call("pipeline/resume", json!({"pipeline_id": pipeline_id})).await.map(drop)
+        self.tell(&PIPELINE_RESUME, &PipelineRef { pipeline_id }).await
     }
 
     /// Ends a pipeline: what has not ended is cancelled. The `reason` is kept. How far it came.
@@ -191,7 +223,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn stop_pipeline(&self, pipeline_id: &str, reason: Option<&str>) -> Result<PipelineMetrics, ClientError> {
-        self.ask_for("metrics", "pipeline/stop", json!({"pipeline_id": pipeline_id, "reason": reason})).await
+        Ok(self.ask(&PIPELINE_STOP, &PipelineStop { pipeline_id, reason }).await?.metrics.into())
     }
 
     /// Deletes a pipeline that has not been started or has ended. Its history stays in the log.
@@ -199,7 +231,16 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn delete_pipeline(&self, pipeline_id: &str) -> Result<(), ClientError> {
-        self.call("pipeline/delete", json!({"pipeline_id": pipeline_id})).await.map(drop)
+        self.tell(&PIPELINE_DELETE, &PipelineRef { pipeline_id }).await
+    }
+
+    /// Repeats what failed or was cancelled, with the results of what did not: in the pipeline if it goes on, else in a new
+    /// one, which is started at once.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn retry_pipeline(&self, pipeline_id: &str) -> Result<Retried, ClientError> {
+        self.ask(&PIPELINE_RETRY, &PipelineRef { pipeline_id }).await
     }
 
     /// What is known of a pipeline.
@@ -207,7 +248,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn pipeline(&self, pipeline_id: &str) -> Result<PipelineInfo, ClientError> {
-        self.ask("pipeline/status", json!({"pipeline_id": pipeline_id})).await
+        self.ask(&PIPELINE_STATUS, &PipelineRef { pipeline_id }).await
     }
 
     /// Lists pipelines, oldest first.
@@ -215,6 +256,6 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn pipelines(&self, filter: &PipelineFilter) -> Result<Page<PipelineInfo>, ClientError> {
-        self.page("pipelines", "pipeline/list", json!(filter)).await
+        Ok(self.ask(&PIPELINE_LIST, filter).await?.0)
     }
 }

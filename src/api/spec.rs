@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::settings::{PipelineSettings, TaskSettings};
 use super::words::words;
 use crate::client::{ClientError, code};
 use crate::submission::{self, Submission};
@@ -40,10 +42,17 @@ words! {
 
 /// A new pipeline: a name, its tasks, and settings that hold for all of them. What is not set is as the coordinator is
 /// configured.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PipelineSpec {
+    /// Its name, which need not be the only one.
+    #[schemars(length(min = 1, max = 512))]
     pub(crate) name: String,
+    /// Its settings.
+    #[serde(default)]
+    #[schemars(with = "PipelineSettings")]
     pub(crate) config: Map<String, Value>,
+    /// Its tasks.
+    #[serde(default)]
     pub(crate) tasks: Vec<TaskSpec>,
 }
 
@@ -120,9 +129,14 @@ impl PipelineSpec {
 }
 
 /// A new task. What is not set is as its pipeline has it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct TaskSpec {
+    /// Its name, by which others of its pipeline wait for it.
+    #[schemars(length(min = 1, max = 512))]
     pub(crate) name: String,
+    /// Its settings.
+    #[serde(default)]
+    #[schemars(with = "TaskSettings")]
     pub(crate) config: Map<String, Value>,
 }
 

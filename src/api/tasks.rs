@@ -1,11 +1,14 @@
 //! `task/*`.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+use super::methods::*;
+use super::params::{NewTask, NewTasks, TaskAssign, TaskCancel, TaskRef};
 use super::words::words;
-use super::{Page, TaskSpec};
+use super::{Page, Retried, TaskSpec};
 use crate::client::{Client, ClientError};
 
 words! {
@@ -34,7 +37,7 @@ impl TaskStatus {
 }
 
 /// Why a task failed or was cancelled, or why a pipeline failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ErrorInfo {
     /// Of a task: `reported`, `timeout`, `agent_lost`, `quarantined`, `cancelled` or `skipped`. Of a pipeline:
@@ -47,7 +50,7 @@ pub struct ErrorInfo {
 }
 
 /// What is known of a task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct TaskInfo {
     /// Its id.
@@ -69,10 +72,12 @@ pub struct TaskInfo {
     /// When it ended.
     #[serde(default)]
     pub completed_at: Option<Timestamp>,
-    /// Its settings as given. One that is too long for the list is `{"$ref": …}`; [`Client::task`] has it.
+    /// Its settings as given. One that is too long for the list is `{"$ref": …}`; `task/status`, [`Client::task`], has it.
     #[serde(default)]
+    #[schemars(with = "Map<String, Value>")]
     pub config: Value,
-    /// Its result, null while there is none. One that is too long is `{"$ref": …}`; [`Client::task_result`] has it.
+    /// Its result, null while there is none. One that is too long is `{"$ref": …}`; `task/result`,
+    /// [`Client::task_result`], has it.
     #[serde(default)]
     pub result: Value,
     /// Why it failed or was cancelled; of the newest failure while it is tried again.
@@ -105,7 +110,7 @@ pub struct TaskInfo {
 }
 
 /// What a task came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct TaskResult {
     /// Its id.
@@ -120,7 +125,7 @@ pub struct TaskResult {
 }
 
 /// Which tasks to list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct TaskFilter {
     /// Those of this pipeline; an unknown one has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,10 +136,14 @@ pub struct TaskFilter {
     /// Those with this status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<TaskStatus>,
+    /// Those whose name or id this is, or whose id begins or ends with it (4 characters at least).
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    pub matching: Option<String>,
     /// How many at most; `None` for as many as fit a frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// How many to leave out, oldest first.
+    #[serde(default, skip_serializing_if = "super::is_default")]
     pub offset: u64,
 }
 
@@ -145,9 +154,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn create_task(&self, pipeline_id: Option<&str>, spec: &TaskSpec) -> Result<String, ClientError> {
-        let TaskSpec { name, config } = spec;
-        let params = json!({"pipeline_id": pipeline_id, "name": name, "config": config});
-        self.ask_for("task_id", "task/create", params).await
+        Ok(self.ask(&TASK_CREATE, &NewTask { pipeline_id, task: spec }).await?.task_id)
     }
 
     /// Creates tasks, all or none; their ids in the same order, of very many as many as fit a frame.
@@ -159,7 +166,7 @@ impl Client {
         pipeline_id: Option<&str>,
         specs: &[TaskSpec],
     ) -> Result<Vec<String>, ClientError> {
-        self.ask_for("task_ids", "task/create", json!({"pipeline_id": pipeline_id, "tasks": specs})).await
+        Ok(self.ask(&TASKS_CREATE, &NewTasks { pipeline_id, tasks: specs }).await?.task_ids)
     }
 
     /// Gives a waiting task to an agent that is free, past the scheduler.
@@ -167,7 +174,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn assign_task(&self, task_id: &str, agent_id: &str) -> Result<(), ClientError> {
-        self.call("task/assign", json!({"task_id": task_id, "agent_id": agent_id})).await.map(drop)
+        self.tell(&TASK_ASSIGN, &TaskAssign { task_id, agent_id }).await
     }
 
     /// Cancels a task that has not ended. The `reason` is kept.
@@ -175,7 +182,16 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn cancel_task(&self, task_id: &str, reason: Option<&str>) -> Result<(), ClientError> {
-        self.call("task/cancel", json!({"task_id": task_id, "reason": reason})).await.map(drop)
+        self.tell(&TASK_CANCEL, &TaskCancel { task_id, reason }).await
+    }
+
+    /// Repeats a task that failed or was cancelled, with those before it that gave no result and those after it that could
+    /// not run. One that waits for its next attempt waits no longer.
+    ///
+    /// # Errors
+    /// As [all calls](crate::api).
+    pub async fn retry_task(&self, task_id: &str) -> Result<Retried, ClientError> {
+        self.ask(&TASK_RETRY, &TaskRef { task_id }).await
     }
 
     /// What is known of a task.
@@ -183,7 +199,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn task(&self, task_id: &str) -> Result<TaskInfo, ClientError> {
-        self.ask("task/status", json!({"task_id": task_id})).await
+        self.ask(&TASK_STATUS, &TaskRef { task_id }).await
     }
 
     /// What a task came to.
@@ -191,7 +207,7 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn task_result(&self, task_id: &str) -> Result<TaskResult, ClientError> {
-        self.ask("task/result", json!({"task_id": task_id})).await
+        self.ask(&TASK_RESULT, &TaskRef { task_id }).await
     }
 
     /// Lists tasks in the order in which they were created.
@@ -199,10 +215,22 @@ impl Client {
     /// # Errors
     /// As [all calls](crate::api).
     pub async fn tasks(&self, filter: &TaskFilter) -> Result<Page<TaskInfo>, ClientError> {
-        self.page("tasks", "task/list", json!(filter)).await
+        Ok(self.ask(&TASK_LIST, filter).await?.0)
     }
 
+    /// All entries of the list, page by page.
     pub(crate) async fn all_tasks(&self, filter: &TaskFilter) -> Result<Vec<TaskInfo>, ClientError> {
-        self.pages("tasks", "task/list", json!(filter)).await
+        let mut filter = filter.clone();
+        let mut all = Vec::new();
+        loop {
+            let page = self.tasks(&filter).await?;
+            // An empty page ends it too: entries may have left the list meanwhile.
+            let is_last = page.items.is_empty() || filter.offset + page.items.len() as u64 >= page.total;
+            filter.offset += page.items.len() as u64;
+            all.extend(page.items);
+            if is_last {
+                return Ok(all);
+            }
+        }
     }
 }

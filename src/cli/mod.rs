@@ -124,7 +124,7 @@ enum Verb {
     Log(log::Args),
     /// Show or check the configuration
     Config(config::Args),
-    /// Print the JSON Schema of a file
+    /// Print a schema for other programs
     Schema(schema::Args),
     /// Ask a coordinator whether it is well
     Health(health::Args),

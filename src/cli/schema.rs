@@ -1,4 +1,4 @@
-//! `everlog schema`: JSON Schemas for editors and for other programs.
+//! `everlog schema`: descriptions for editors and for other programs.
 
 use std::io::Write;
 
@@ -6,11 +6,13 @@ use clap::ValueEnum;
 
 use super::exit::{Exit, Trouble};
 use super::output;
+use crate::schema::messages;
 use crate::{config, pipeline_file};
 
 const EXAMPLES: &str = "Examples:
   everlog schema pipeline > pipeline.schema.json
-  everlog schema config";
+  everlog schema config
+  everlog schema messages > asyncapi.json";
 
 /// The command line of `schema`.
 #[derive(Debug, clap::Args)]
@@ -27,12 +29,15 @@ enum Topic {
     Pipeline,
     /// The configuration file
     Config,
+    /// What goes over the wire, as an AsyncAPI document
+    Messages,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let schema = match args.topic {
         Topic::Pipeline => pipeline_file::schema().to_value(),
         Topic::Config => config::manual::schema(),
+        Topic::Messages => messages::document(),
     };
     writeln!(std::io::stdout(), "{}", output::pretty(&schema))?;
     Ok(Exit::Ok)

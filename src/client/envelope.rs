@@ -1,8 +1,10 @@
 //! The envelope of protocol §1: the seven fields that every frame has, and no eighth.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::code;
 use crate::clock;
 
 /// What a frame is for.
@@ -20,26 +22,35 @@ pub(crate) enum Kind {
 }
 
 /// The `error` object of a response.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ErrorObject {
-    /// A code of protocol §2.
+    /// Which kind of refusal.
+    #[schemars(schema_with = "codes")]
     pub(crate) code: i64,
     /// One sentence a person can act on.
     #[serde(default)]
     pub(crate) message: String,
     /// Details: the id, the current status, the allowed ones.
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(with = "Map<String, Value>")]
     pub(crate) data: Value,
 }
 
+fn codes(_: &mut SchemaGenerator) -> Schema {
+    let known = code::ALL.iter().map(|(code, meaning)| json_schema!({"const": code, "description": meaning.trim()}));
+    json_schema!({"oneOf": known.collect::<Vec<_>>()})
+}
+
 /// One frame, as read and as written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Envelope {
     /// Pairs a response with its request.
     #[serde(default)]
     pub(crate) id: String,
     /// What the frame is for.
     #[serde(rename = "type")]
+    #[schemars(with = "String")]
     pub(crate) kind: Kind,
     /// The method, empty in a response.
     #[serde(default)]

@@ -129,48 +129,59 @@ impl ClientError {
 
 /// The error codes of protocol §2.
 pub mod code {
-    /// The frame is not a request.
-    pub const INVALID_REQUEST: i64 = -32600;
-    /// There is no such method.
-    pub const METHOD_NOT_FOUND: i64 = -32601;
-    /// The parameters are not what the method takes.
-    pub const INVALID_PARAMS: i64 = -32602;
-    /// The coordinator failed inside.
-    pub const INTERNAL: i64 = -32603;
-    /// No such pipeline.
-    pub const PIPELINE_NOT_FOUND: i64 = -40001;
-    /// The pipeline runs already.
-    pub const PIPELINE_RUNNING: i64 = -40002;
-    /// The pipeline does not run.
-    pub const PIPELINE_NOT_RUNNING: i64 = -40003;
-    /// The pipeline is not paused.
-    pub const PIPELINE_NOT_PAUSED: i64 = -40004;
-    /// The pipeline runs or is paused, and cannot be deleted.
-    pub const PIPELINE_ALIVE: i64 = -40005;
-    /// The pipeline has ended.
-    pub const PIPELINE_ENDED: i64 = -40006;
-    /// No such task.
-    pub const TASK_NOT_FOUND: i64 = -40011;
-    /// The task is assigned already.
-    pub const TASK_ASSIGNED: i64 = -40012;
-    /// The task has ended.
-    pub const TASK_ENDED: i64 = -40013;
-    /// No such agent, or it is not registered on this connection.
-    pub const AGENT_NOT_FOUND: i64 = -40021;
-    /// The agent is busy or away, or lacks a capability.
-    pub const AGENT_NOT_AVAILABLE: i64 = -40022;
-    /// No such model.
-    pub const MODEL_NOT_FOUND: i64 = -40031;
-    /// The model lacks the figures that the question is about.
-    pub const MODEL_STATE: i64 = -40032;
-    /// The caller is not known.
-    pub const UNAUTHENTICATED: i64 = -40041;
-    /// The caller may not do this.
-    pub const FORBIDDEN: i64 = -40042;
-    /// The inbox or another limit is full; try again.
-    pub const OVERLOADED: i64 = -40051;
-    /// The attempt is not the one that counts.
-    pub const STALE_ATTEMPT: i64 = -40061;
-    /// The id was used before with other parameters.
-    pub const REQUEST_REUSED: i64 = -40071;
+    macro_rules! codes {
+        ($(#[doc = $meaning:literal] $name:ident = $code:literal;)+) => {
+            $(#[doc = $meaning] pub const $name: i64 = $code;)+
+
+            /// Each code with its meaning.
+            pub(crate) const ALL: &[(i64, &str)] = &[$(($code, $meaning)),+];
+        };
+    }
+
+    codes! {
+        /// The frame is not a request.
+        INVALID_REQUEST = -32600;
+        /// There is no such method.
+        METHOD_NOT_FOUND = -32601;
+        /// The parameters are not what the method takes.
+        INVALID_PARAMS = -32602;
+        /// The coordinator failed inside.
+        INTERNAL = -32603;
+        /// No such pipeline.
+        PIPELINE_NOT_FOUND = -40001;
+        /// The pipeline runs already.
+        PIPELINE_RUNNING = -40002;
+        /// The pipeline does not run.
+        PIPELINE_NOT_RUNNING = -40003;
+        /// The pipeline is not paused.
+        PIPELINE_NOT_PAUSED = -40004;
+        /// The pipeline runs or is paused, and cannot be deleted.
+        PIPELINE_ALIVE = -40005;
+        /// The pipeline has ended.
+        PIPELINE_ENDED = -40006;
+        /// No such task.
+        TASK_NOT_FOUND = -40011;
+        /// The task is assigned already.
+        TASK_ASSIGNED = -40012;
+        /// The task has ended.
+        TASK_ENDED = -40013;
+        /// No such agent, or it is not registered on this connection.
+        AGENT_NOT_FOUND = -40021;
+        /// The agent is busy or away, or lacks a capability.
+        AGENT_NOT_AVAILABLE = -40022;
+        /// No such model.
+        MODEL_NOT_FOUND = -40031;
+        /// The model lacks the figures that the question is about.
+        MODEL_STATE = -40032;
+        /// The caller is not known.
+        UNAUTHENTICATED = -40041;
+        /// The caller may not do this.
+        FORBIDDEN = -40042;
+        /// The inbox or another limit is full; try again.
+        OVERLOADED = -40051;
+        /// The attempt is not the one that counts.
+        STALE_ATTEMPT = -40061;
+        /// The id was used before with other parameters.
+        REQUEST_REUSED = -40071;
+    }
 }

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use serde_json::json;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::connection::{Call, Connection, Notifications};
 use super::subscription::Update;
 use super::{ClientError, ClientOptions, Endpoint, Notification};
+use crate::api::Topics;
+use crate::api::methods::{SUBSCRIBE, UNSUBSCRIBE};
 use crate::backoff::Backoff;
 
 /// How the client stands with its coordinator.
@@ -149,7 +150,7 @@ impl Keeper {
             Some(Command::Remove(id)) => {
                 let unwanted = self.remove(id);
                 if let Some(connection) = connection.filter(|_| !unwanted.is_empty()) {
-                    unsubscribe(connection, &unwanted).await;
+                    unsubscribe(connection, unwanted).await;
                 }
             }
             Some(Command::Close) | None => return Err(Closed(ClientError::closed_here())),
@@ -201,7 +202,8 @@ fn covers(topic: &str, notification: &Notification) -> bool {
 
 /// Subscribes again, for as long as this connection lasts.
 async fn renew(connection: &Connection, topics: Vec<String>) -> Result<(), ClientError> {
-    let call = Call::new(Uuid::new_v4(), "subscribe", json!({"topics": topics}))?;
+    let (method, params) = SUBSCRIBE.call(&Topics { topics });
+    let call = Call::new(Uuid::new_v4(), method, params)?;
     let mut backoff = Backoff::default();
     loop {
         match connection.exchange(&call).await {
@@ -214,9 +216,9 @@ async fn renew(connection: &Connection, topics: Vec<String>) -> Result<(), Clien
 }
 
 /// Does not wait for the answer: whether it comes or not, nobody listens any more.
-async fn unsubscribe(connection: &Connection, topics: &BTreeSet<String>) {
-    let call = Call::new(Uuid::new_v4(), "unsubscribe", json!({"topics": topics}));
-    if let Ok(call) = call {
+async fn unsubscribe(connection: &Connection, topics: BTreeSet<String>) {
+    let (method, params) = UNSUBSCRIBE.call(&Topics { topics: topics.into_iter().collect() });
+    if let Ok(call) = Call::new(Uuid::new_v4(), method, params) {
         let _ = connection.ask(&call).await;
     }
 }
@@ -224,6 +226,7 @@ async fn unsubscribe(connection: &Connection, topics: &BTreeSet<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_topic_covers_what_the_coordinator_sends_for_it() {

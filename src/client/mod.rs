@@ -23,14 +23,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use crate::api::Topics;
+use crate::api::methods::SUBSCRIBE;
 use crate::backoff::Backoff;
 pub(crate) use connection::{Call, Connection, Notifications};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::{Dial, FrameSink, FrameStream};
+pub(crate) use envelope::{Envelope, ErrorObject};
 pub use error::{ClientError, code};
 use keeper::{Command, Keeper, Link, Reader};
 pub use options::ClientOptions;
@@ -158,14 +161,14 @@ impl Client {
         topics: impl IntoIterator<Item = T>,
     ) -> Result<Subscription, ClientError> {
         let topics: Vec<String> = topics.into_iter().map(|topic| topic.as_ref().to_owned()).collect();
-        let params = json!({"topics": topics});
+        let (method, params) = SUBSCRIBE.call(&Topics { topics: topics.clone() });
         let (updates, reader) = broadcast::channel(subscription::UPDATES_UNREAD_MAX);
         // From here on, dropping it takes it from the keeper: also when the call fails, or its caller gives up.
         let subscription = Subscription::new(self.shared.next_reader.fetch_add(1, Relaxed), reader, self.clone());
         let (added, is_added) = oneshot::channel();
         self.tell_keeper(Command::Add(subscription.id, Reader { topics, updates }, added));
         is_added.await.map_err(|_gone| ClientError::closed_here())?;
-        self.call("subscribe", params).await?;
+        self.call(method, params).await?;
         Ok(subscription)
     }
 

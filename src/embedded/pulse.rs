@@ -3,10 +3,13 @@
 use crate::coordinator::Engine;
 use crate::exchange::{Outgoing, Sample};
 use crate::machine::{Load, Machine, SystemSample, Watch};
+use crate::render::{self, told::Heartbeat};
 use crate::server::door::LocalConnections;
 use crate::server::limits::HEARTBEAT_EVERY;
 use crate::shared::Shared;
 use everlog_replay::Json;
+use everlog_replay::record::Shown;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +21,8 @@ pub(super) async fn beat(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let params = format!(r#"{{"timestamp":"{}","server_status":"running"}}"#, shared.clock.now());
-        tell_all(&shared, "server/heartbeat", params);
+        let beat = Heartbeat { timestamp: Shown(shared.clock.now()), server_status: "running" };
+        tell_all(&shared, "server/heartbeat", &beat);
     }
 }
 
@@ -37,9 +40,7 @@ pub(super) fn watch(
         clock: Arc::clone(&shared.clock),
         local_agents: Box::new(move || local_agents(&agents, &local)),
         observe: Box::new(move |sample: &SystemSample, load: Option<Load>| {
-            if let Ok(params) = serde_json::to_string(sample) {
-                tell_all(&shared, "monitoring/system_metrics", params);
-            }
+            tell_all(&shared, "monitoring/system_metrics", sample);
             if let Some(load) = load {
                 engine.observe_load(load.cpu_hundredths, load.memory_kib);
             }
@@ -55,8 +56,9 @@ fn local_agents(shared: &Shared, local: &LocalConnections) -> Vec<u32> {
     here.filter_map(|(_, agent)| agent.pid).collect()
 }
 
-fn tell_all(shared: &Shared, method: &'static str, params: String) {
+fn tell_all(shared: &Shared, method: &'static str, params: &impl Serialize) {
     if !shared.directory.is_empty() {
+        let params = render::text(params);
         let sample = Sample { method, params: Json::from(params), pipeline: None };
         shared.directory.broadcast(&Outgoing::Sample(Arc::new(sample)), |_| true);
     }

@@ -26,4 +26,6 @@ pub(crate) use frame::{BadFrame, Frame, FrameType};
 pub(crate) use operation::{Called, Operation, Page, Query, Reply, SessionRequest, Timeframe, Wanted};
 pub(crate) use request::distance;
 pub(crate) use request::interpret;
+#[cfg(test)]
+pub(crate) use request::methods;
 pub(crate) use topic::Topic;

@@ -8,6 +8,7 @@ mod notice;
 mod page;
 mod read;
 mod reply;
+pub(crate) mod told;
 
 pub(crate) use notice::{notice, progress};
 pub(crate) use read::read;
@@ -20,7 +21,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// The text of a value that can always be written.
-fn text(value: &impl Serialize) -> String {
+pub(crate) fn text(value: &impl Serialize) -> String {
     match serde_json::to_string(value) {
         Ok(text) => text,
         // Only a map with keys that are no strings, or a broken payload, could end here; both are excluded at the door.

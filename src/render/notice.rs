@@ -1,12 +1,11 @@
 //! Notifications.
 
+use super::told::{PipelineStep, TaskAssigned, TaskCancelled, TaskChanged, TaskProgress};
 use super::{fetch_within, raw, resolve, text};
 use crate::shared::Shared;
 use everlog_replay::limits::INPUT_OVERHEAD_BYTES;
 use everlog_replay::record::{Reference, Shown};
 use everlog_replay::{AgentId, Assignment, Json, Notice, Payload, PipelineId, TaskChange, TaskId, Timestamp};
-use serde::Serialize;
-use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -25,16 +24,11 @@ pub(crate) fn notice(
             ("task/assigned", assignment.pipeline, assigned(shared, assignment, frame_bytes_max))
         }
         Notice::Cancel { agent, task, attempt, reason, .. } => {
-            let params = json!({
-                "task_id": task.to_string(),
-                "agent_id": agent.as_str(),
-                "attempt": attempt,
-                "reason": reason,
-            });
+            let params = TaskCancelled { task_id: Shown(*task), agent_id: agent.as_str(), attempt: *attempt, reason };
             ("task/cancelled", None, text(&params))
         }
         Notice::Pipeline { method, pipeline, name } => {
-            (method, Some(*pipeline), text(&json!({ "pipeline_id": pipeline.to_string(), "name": name })))
+            (method, Some(*pipeline), text(&PipelineStep { pipeline_id: Shown(*pipeline), name }))
         }
         Notice::TaskChanged(change) => ("task/changed", change.pipeline, changed(change)),
         Notice::Hook(body) => ("claude-flow/hook", None, body.as_str().to_owned()),
@@ -51,16 +45,7 @@ pub(crate) fn progress(
     details: &Json,
     at: Timestamp,
 ) -> Json {
-    #[derive(Serialize)]
-    struct Progress<'a> {
-        task_id: Shown<TaskId>,
-        pipeline_id: String,
-        agent_id: &'a str,
-        progress: f64,
-        details: Box<RawValue>,
-        timestamp: Shown<Timestamp>,
-    }
-    let params = Progress {
+    let params = TaskProgress {
         task_id: Shown(task),
         pipeline_id: pipeline.map(|id| id.to_string()).unwrap_or_default(),
         agent_id: agent.as_str(),
@@ -72,29 +57,18 @@ pub(crate) fn progress(
 }
 
 fn changed(change: &TaskChange) -> String {
-    text(&json!({
-        "task_id": change.task.to_string(),
-        "pipeline_id": change.pipeline.map(|id| id.to_string()).unwrap_or_default(),
-        "name": change.name,
-        "status": change.status.as_str(),
-        "attempt": change.attempt,
-        "agent_id": change.agent.as_ref().map(AgentId::as_str),
-        "error": change.error,
-    }))
+    text(&TaskChanged {
+        task_id: Shown(change.task),
+        pipeline_id: change.pipeline.map(|id| id.to_string()).unwrap_or_default(),
+        name: &change.name,
+        status: change.status.as_str(),
+        attempt: change.attempt,
+        agent_id: change.agent.as_ref().map(AgentId::as_str),
+        error: change.error.as_deref(),
+    })
 }
 
 fn assigned(shared: &Shared, assignment: &Assignment, frame_bytes_max: usize) -> String {
-    #[derive(Serialize)]
-    struct Assigned<'a> {
-        task_id: Shown<TaskId>,
-        pipeline_id: String,
-        name: &'a str,
-        attempt: u32,
-        config: Box<RawValue>,
-        inputs: BTreeMap<String, Box<RawValue>>,
-        lease_expires_at: Shown<Timestamp>,
-        agent_id: &'a str,
-    }
     let names = assignment.inputs.iter().map(|(_, name, _)| name.len() + INPUT_OVERHEAD_BYTES).sum::<usize>();
     let mut room = frame_bytes_max.saturating_sub(ASSIGNMENT_OVERHEAD_BYTES + names);
     let mut take = |payload: &Payload, target: &dyn Fn() -> String| {
@@ -114,7 +88,7 @@ fn assigned(shared: &Shared, assignment: &Assignment, frame_bytes_max: usize) ->
         let name = if inputs.contains_key(&**name) { task.to_string() } else { name.to_string() };
         inputs.insert(name, take(result, &|| format!("task:{task}/result")));
     }
-    text(&Assigned {
+    text(&TaskAssigned {
         task_id: Shown(assignment.task),
         pipeline_id: assignment.pipeline.map(|id| id.to_string()).unwrap_or_default(),
         name: &assignment.name,

@@ -370,3 +370,10 @@ fn a_second_signal_exits_at_once() {
     server.restart();
     assert_eq!(server.peer().request("memory/get", json!({"key": "large"}))["exists"], true);
 }
+
+#[test]
+fn the_description_of_the_protocol_is_the_one_in_the_tree() {
+    let ended = Process::start(everlog(["schema", "messages"])).end().expect_code(0);
+    assert_eq!(ended.stdout, include_str!("../../docs/asyncapi.json"));
+    Process::start(everlog(["schema", "mesages"])).end().expect_code(2).expect_told(&["messages"]);
+}

@@ -1,15 +1,10 @@
 //! What holds for every frame of the server, whatever the test is about: seven fields, canonical words, timestamps in one exact
-//! form, known error codes; and the records of protocol §5 as tables of names and types.
+//! form; and the records of protocol §5 as tables of names and types.
 
 use serde_json::{Map, Value};
 
 /// The fields of every frame, sorted.
 const FIELDS: [&str; 7] = ["error", "id", "method", "params", "result", "timestamp", "type"];
-/// Every code of protocol §2.
-const CODES: [i64; 22] = [
-    -32_600, -32_601, -32_602, -32_603, -40_001, -40_002, -40_003, -40_004, -40_005, -40_006, -40_011, -40_012,
-    -40_013, -40_021, -40_022, -40_031, -40_032, -40_041, -40_042, -40_051, -40_061, -40_071,
-];
 /// Fields that hold a client's own words, where anything goes.
 const CLIENTS_OWN: [&str; 8] = ["config", "value", "details", "context", "result", "inputs", "metrics", "data"];
 
@@ -41,11 +36,9 @@ fn response(frame: &Map<String, Value>, text: &str) {
         return;
     }
     let error = frame["error"].as_object().unwrap_or_else(|| panic!("error: {text}"));
-    assert!(error["code"].as_i64().is_some_and(|code| CODES.contains(&code)), "code: {text}");
     let message = error["message"].as_str().unwrap_or_default();
     assert!(message.contains(' ') && message.len() < 2_000, "message: {text}");
     assert!(error.keys().all(|key| matches!(key.as_str(), "code" | "message" | "data")), "error: {text}");
-    assert!(error.get("data").is_none_or(Value::is_object), "data: {text}");
 }
 
 #[track_caller]

@@ -4,6 +4,7 @@
 mod agent;
 mod check;
 mod deadline;
+mod description;
 mod legacy;
 mod peer;
 mod process;

@@ -1,9 +1,10 @@
 //! A peer that sends exactly what it is told, reads every frame with care, and never waits without end.
 
-use super::check;
 use super::deadline::Deadline;
+use super::{check, description};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -95,6 +96,15 @@ pub(crate) struct Peer {
     goodbye: Option<CloseFrame>,
     /// When the newest answer left the server.
     answered_at: Value,
+    /// The methods that were asked for under each id.
+    asked: BTreeMap<String, Vec<String>>,
+}
+
+/// What tells which method an answer belongs to.
+#[derive(Deserialize)]
+struct Asked {
+    id: String,
+    method: String,
 }
 
 impl Peer {
@@ -114,6 +124,7 @@ impl Peer {
             frame_bytes_max: FRAME_BYTES_MAX,
             goodbye: None,
             answered_at: Value::Null,
+            asked: BTreeMap::new(),
         })
     }
 
@@ -145,7 +156,19 @@ impl Peer {
     }
 
     pub(crate) fn try_send_text(&mut self, text: impl Into<String>) -> Result<(), Error> {
-        self.socket.send(Message::text(text.into()))
+        let text = text.into();
+        self.note(&text);
+        self.socket.send(Message::text(text))
+    }
+
+    /// Remembers what a frame asks for, if it is one that asks.
+    fn note(&mut self, text: &str) {
+        if let Ok(Asked { id, method }) = serde_json::from_str(text) {
+            let methods = self.asked.entry(id).or_default();
+            if !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
     }
 
     /// Sends a binary frame.
@@ -155,6 +178,7 @@ impl Peer {
 
     /// Puts a text frame into the buffer, to leave with others in one piece.
     pub(crate) fn queue_text(&mut self, text: String) -> Result<(), Error> {
+        self.note(&text);
         self.socket.write(Message::text(text))
     }
 
@@ -306,7 +330,9 @@ impl Peer {
                 Ok(Message::Text(text)) => {
                     let most = self.frame_bytes_max;
                     assert!(text.len() <= most, "a frame of {} bytes, more than {most}", text.len());
-                    return Ok(Frame(check::frame(&text)));
+                    let frame = Frame(check::frame(&text));
+                    description::check(&frame.0, self.asked.get(frame.id()).map_or(&[], Vec::as_slice));
+                    return Ok(frame);
                 }
                 Ok(Message::Close(goodbye)) => self.goodbye = goodbye,
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
