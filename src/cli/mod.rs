@@ -209,6 +209,11 @@ fn say_raw(text: &str) -> std::io::Result<()> {
     std::io::stdout().write_all(text.as_bytes())
 }
 
+/// Tells a person something beside the data. Where nobody can read it (stderr is closed or full), the work goes on unheard.
+fn hint(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Tells a person what went wrong; the exit code that says the same.
 fn tell(trouble: Trouble) -> Exit {
     let exit = trouble.exit();
@@ -216,7 +221,7 @@ fn tell(trouble: Trouble) -> Exit {
         let options = miette::MietteHandlerOpts::new().color(color::on_stderr());
         // Whoever set a handler before has one that does.
         let _ = miette::set_hook(Box::new(move |_| Box::new(options.clone().build())));
-        eprintln!("{:?}", miette::Report::new(trouble));
+        hint(&format!("{:?}", miette::Report::new(trouble)));
     }
     exit
 }

@@ -86,7 +86,7 @@ fn print(made: &Value, args: &Args) -> Result<(), Trouble> {
 async fn tell_if_alone(remote: &Remote) -> Result<(), Trouble> {
     let agents = remote.call("agent/list", json!({"status": "active", "limit": 0})).await?;
     if agents["total"] == 0 {
-        eprintln!("no agent is connected, so nothing runs yet; start one with: everlog agent --name worker");
+        super::hint("no agent is connected, so nothing runs yet; start one with: everlog agent --name worker");
     }
     Ok(())
 }

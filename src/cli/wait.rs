@@ -52,10 +52,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     for called in &args.pipelines {
         let pipeline = resolve::pipeline(feed.remote(), called).await?;
         if ps::status(&pipeline) == "idle" {
-            eprintln!(
-                "{}",
-                steer::line(&pipeline, &format!("is idle; start it with: everlog start {}", short(&pipeline["id"])))
-            );
+            super::hint(&steer::line(
+                &pipeline,
+                &format!("is idle; start it with: everlog start {}", short(&pipeline["id"])),
+            ));
         }
         open.push(pipeline);
     }
@@ -85,7 +85,7 @@ async fn until_ended(feed: &mut Feed, open: &mut Vec<Value>) -> Result<Exit, Tro
     let mut contact = Contact::default();
     loop {
         let (_, told) = contact.take(look(feed, open, &mut worst).await)?;
-        told.into_iter().for_each(|line| eprintln!("{line}"));
+        told.into_iter().for_each(super::hint);
         if open.is_empty() {
             return Ok(worst);
         }
@@ -131,8 +131,8 @@ pub(super) fn conclude(pipeline: &Value) -> Result<Exit, Trouble> {
         return Ok(Exit::Ok);
     }
     if let Some(error) = pipeline["error_info"]["message"].as_str() {
-        eprintln!("{}", terminal::one_line(error));
+        super::hint(&terminal::one_line(error));
     }
-    eprintln!("run again what is missing with: everlog retry {}", short(&pipeline["id"]));
+    super::hint(&format!("run again what is missing with: everlog retry {}", short(&pipeline["id"])));
     Ok(Exit::Failed)
 }

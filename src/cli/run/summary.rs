@@ -43,7 +43,7 @@ pub(super) async fn print(
     }
     tell_failures(&tasks);
     let data = shell_word(data);
-    eprintln!("the history is in {data}; look at it with: everlog log --data {data}");
+    crate::cli::hint(&format!("the history is in {data}; look at it with: everlog log --data {data}"));
     Ok(well)
 }
 
@@ -133,10 +133,10 @@ fn tell_failures(tasks: &[TaskRow]) {
     let failed = || tasks.iter().filter(|task| task.status == "failed");
     for task in failed().take(FAILURES_TOLD_MAX) {
         let name = terminal::one_line(&task.name);
-        eprintln!("{name} failed: {}", terminal::lines(&task.error().unwrap_or_default()));
+        crate::cli::hint(&format!("{name} failed: {}", terminal::lines(&task.error().unwrap_or_default())));
     }
     let more = failed().count().saturating_sub(FAILURES_TOLD_MAX);
     if more > 0 {
-        eprintln!("{more} more tasks failed");
+        crate::cli::hint(&format!("{more} more tasks failed"));
     }
 }

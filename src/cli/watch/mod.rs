@@ -67,7 +67,7 @@ pub(super) async fn follow(server: &ServerUrl, id: &Value) -> Result<Exit, Troub
         }
         None => {
             screen.freeze();
-            eprintln!("the pipeline goes on; look again with: everlog watch {}", short(id));
+            crate::cli::hint(&format!("the pipeline goes on; look again with: everlog watch {}", short(id)));
             Ok(Exit::Interrupted)
         }
     }
