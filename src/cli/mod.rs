@@ -209,6 +209,11 @@ fn say_raw(text: &str) -> std::io::Result<()> {
     std::io::stdout().write_all(text.as_bytes())
 }
 
+/// What came of printing beside other work, whose exit code counts: a reader that has seen enough (`| head`) changes nothing.
+fn unless_left(printed: std::io::Result<()>) -> std::io::Result<()> {
+    printed.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
 /// Tells a person something beside the data. Where nobody can read it (stderr is closed or full), the work goes on unheard.
 fn hint(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");

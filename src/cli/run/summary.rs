@@ -34,13 +34,14 @@ pub(super) async fn print(
     let models = models(client, info).await?;
     let stopped = info["metrics"]["stopped"].as_bool().unwrap_or(false);
     let well = info["status"] == "completed" && !stopped;
-    match output {
-        Output::Table => print_table(out, info, &tasks, &models, stopped)?,
+    let printed = match output {
+        Output::Table => print_table(out, info, &tasks, &models, stopped),
         Output::Json => {
-            output::print(out, &json!({"pipeline": info, "tasks": tasks, "models": models, "data": data}), output)?
+            output::print(out, &json!({"pipeline": info, "tasks": tasks, "models": models, "data": data}), output)
         }
-        Output::Ndjson => print_lines(out, info, &tasks, &models)?,
-    }
+        Output::Ndjson => print_lines(out, info, &tasks, &models),
+    };
+    crate::cli::unless_left(printed)?;
     tell_failures(&tasks);
     let data = shell_word(data);
     crate::cli::hint(&format!("the history is in {data}; look at it with: everlog log --data {data}"));
