@@ -27,6 +27,7 @@ mod run;
 mod schema;
 mod serve;
 mod server_url;
+mod shown;
 mod signals;
 mod status;
 mod steer;
@@ -47,6 +48,7 @@ use crate::config::{LogFormat, LogLevel};
 use color::Color;
 use exit::{Exit, Trouble};
 use logging::Logging;
+use shown::Shown;
 
 /// How long work in the background may take to stop once the verb is done: it has been told already,
 /// and what is still there then is meant to be cut off.
@@ -223,10 +225,8 @@ fn hint(text: &str) {
 fn tell(trouble: Trouble) -> Exit {
     let exit = trouble.exit();
     if trouble.is_worth_telling() {
-        let options = miette::MietteHandlerOpts::new().color(color::on_stderr());
-        // Whoever set a handler before has one that does.
-        let _ = miette::set_hook(Box::new(move |_| Box::new(options.clone().build())));
-        hint(&format!("{:?}", miette::Report::new(trouble)));
+        let handler = miette::MietteHandlerOpts::new().color(color::on_stderr()).build();
+        hint(&Shown::new(&trouble).render(&handler));
     }
     exit
 }
