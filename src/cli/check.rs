@@ -40,11 +40,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     }
     let faults = checked.as_ref().err().map_or(&[][..], PipelineFileError::faults);
     let records: Vec<Value> = faults.iter().map(record).collect();
-    if args.output == Output::Json {
-        writeln!(stdout, "{}", output::pretty(&Value::Array(records)))?;
+    let printed = if args.output == Output::Json {
+        writeln!(stdout, "{}", output::pretty(&Value::Array(records)))
     } else {
-        records.iter().try_for_each(|record| writeln!(stdout, "{}", output::compact(record)))?;
-    }
+        records.iter().try_for_each(|record| writeln!(stdout, "{}", output::compact(record)))
+    };
+    super::unless_left(printed)?;
     Ok(if checked.is_ok() { Exit::Ok } else { Exit::Usage })
 }
 

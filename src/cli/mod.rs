@@ -27,6 +27,7 @@ mod run;
 mod schema;
 mod serve;
 mod server_url;
+mod shown;
 mod signals;
 mod status;
 mod steer;
@@ -47,6 +48,7 @@ use crate::config::{LogFormat, LogLevel};
 use color::Color;
 use exit::{Exit, Trouble};
 use logging::Logging;
+use shown::Shown;
 
 /// How long work in the background may take to stop once the verb is done: it has been told already,
 /// and what is still there then is meant to be cut off.
@@ -209,14 +211,22 @@ fn say_raw(text: &str) -> std::io::Result<()> {
     std::io::stdout().write_all(text.as_bytes())
 }
 
+/// What came of printing beside other work, whose exit code counts: a reader that has seen enough (`| head`) changes nothing.
+fn unless_left(printed: std::io::Result<()>) -> std::io::Result<()> {
+    printed.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
+/// Tells a person something beside the data. Where nobody can read it (stderr is closed or full), the work goes on unheard.
+fn hint(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Tells a person what went wrong; the exit code that says the same.
 fn tell(trouble: Trouble) -> Exit {
     let exit = trouble.exit();
     if trouble.is_worth_telling() {
-        let options = miette::MietteHandlerOpts::new().color(color::on_stderr());
-        // Whoever set a handler before has one that does.
-        let _ = miette::set_hook(Box::new(move |_| Box::new(options.clone().build())));
-        eprintln!("{:?}", miette::Report::new(trouble));
+        let handler = miette::MietteHandlerOpts::new().color(color::on_stderr()).build();
+        hint(&Shown::new(&trouble).render(&handler));
     }
     exit
 }

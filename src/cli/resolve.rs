@@ -152,10 +152,11 @@ impl Kind {
     /// The record of what is called so, if there is one.
     async fn look_for(&self, remote: &Remote, called: &str, mut filters: Value) -> Result<Option<Value>, Trouble> {
         if Uuid::try_parse(called).is_ok() {
-            return match remote.call(self.status, json!({self.id: called})).await {
-                Err(trouble) if trouble.exit() == Exit::NotFound => Ok(None),
-                found => found.map(Some),
-            };
+            match remote.call(self.status, json!({self.id: called})).await {
+                // A name may look like an id: a commit, or the hash of a file.
+                Err(trouble) if trouble.exit() == Exit::NotFound => {}
+                found => return found.map(Some),
+            }
         }
         filters["match"] = json!(called);
         let found = Ask { limit: Some(CANDIDATES_MAX), ..self.ask(filters) }.all(remote).await?;

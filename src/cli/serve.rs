@@ -39,9 +39,11 @@ pub(super) async fn run(args: Args, logging: &Logging, log_format: Option<LogFor
         () = signals.next() => return Ok(Exit::Interrupted),
     };
     let url = coordinator.url().unwrap_or_default();
+    // Clients are served whether somebody reads this line or not.
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "ready {url}")?;
-    stdout.flush()?;
+    if let Err(error) = writeln!(stdout, "ready {url}").and_then(|()| stdout.flush()) {
+        tracing::warn!(%error, "ready {url}; stdout cannot be written, so this line is here");
+    }
     notify::ready(&url);
     notify::watch(coordinator.watch());
     loop {

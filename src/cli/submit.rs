@@ -1,5 +1,6 @@
 //! `everlog submit`: gives a pipeline file to a coordinator.
 
+use std::io;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
 use super::remote::{self, Remote};
 use super::server_url::ServerUrl;
+use super::wait::Closing;
 use super::{steer, watch};
 use crate::pipeline_file::{self, Setting};
 use crate::submission::Submission;
@@ -47,6 +49,13 @@ pub(super) struct Args {
     server: ServerUrl,
 }
 
+impl Args {
+    /// What another program reads is the id or JSON, and nothing else.
+    fn closing(&self) -> Closing {
+        if self.quiet || self.output != Output::Table { Closing::Stderr } else { Closing::Stdout }
+    }
+}
+
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let submission = pipeline_file::load(&args.file, &args.set)?.submission;
     let made = remote::with(&args.server, async |remote| {
@@ -54,12 +63,12 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
         if !args.no_start {
             remote.call("pipeline/start", json!({"pipeline_id": made["id"]})).await?;
         }
-        print(&made, &args)?;
+        super::unless_left(print(&made, &args))?;
         tell_if_alone(remote).await?;
         Ok(made)
     })
     .await?;
-    if args.wait { watch::follow(&args.server, &made["id"]).await } else { Ok(Exit::Ok) }
+    if args.wait { watch::follow(&args.server, &made["id"], args.closing()).await } else { Ok(Exit::Ok) }
 }
 
 /// Creates the pipeline: its id, its name, and how many tasks it has.
@@ -68,11 +77,11 @@ async fn create(remote: &Remote, submission: &Submission) -> Result<Value, Troub
     Ok(json!({"id": created["pipeline_id"], "name": submission.name(), "tasks": submission.tasks().len()}))
 }
 
-fn print(made: &Value, args: &Args) -> Result<(), Trouble> {
+fn print(made: &Value, args: &Args) -> io::Result<()> {
     let id = made["id"].as_str().unwrap_or_default();
     match args.output {
         _ if args.quiet => super::say(id)?,
-        Output::Json | Output::Ndjson => output::print(&mut std::io::stdout(), made, args.output)?,
+        Output::Json | Output::Ndjson => output::print(&mut io::stdout(), made, args.output)?,
         Output::Table => {
             let tasks = if made["tasks"] == 1 { "task" } else { "tasks" };
             let done = if args.no_start { "created" } else { "started" };
@@ -86,7 +95,32 @@ fn print(made: &Value, args: &Args) -> Result<(), Trouble> {
 async fn tell_if_alone(remote: &Remote) -> Result<(), Trouble> {
     let agents = remote.call("agent/list", json!({"status": "active", "limit": 0})).await?;
     if agents["total"] == 0 {
-        eprintln!("no agent is connected, so nothing runs yet; start one with: everlog agent --name worker");
+        super::hint("no agent is connected, so nothing runs yet; start one with: everlog agent --name worker");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn what_programs_read_has_no_closing_line() {
+        let closing = |more: &[&str]| {
+            let line = ["submit", "pipeline.yaml", "--wait"].iter().chain(more);
+            Line::try_parse_from(line).expect("a command line").args.closing()
+        };
+        assert_eq!(closing(&[]), Closing::Stdout);
+        assert_eq!(closing(&["-q"]), Closing::Stderr);
+        assert_eq!(closing(&["--output", "json"]), Closing::Stderr);
+        assert_eq!(closing(&["--output", "ndjson"]), Closing::Stderr);
+    }
 }

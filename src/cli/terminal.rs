@@ -37,6 +37,23 @@ pub(super) fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))
 }
 
+/// Lines of a file, each character as long in bytes as it was, so that places in them stay where they are.
+pub(super) fn same_bytes(text: &str) -> String {
+    // Of the characters that act, those of ASCII have one byte, the other controls two, and those that reorder three.
+    let stand_in = |character: char| match character.len_utf8() {
+        1 => '?',
+        2 => '·',
+        _ => '\u{fffd}',
+    };
+    let mut rest = text.chars().peekable();
+    let mut shown = String::with_capacity(text.len());
+    while let Some(character) = rest.next() {
+        let breaks = matches!(character, '\n' | '\t') || (character == '\r' && rest.peek() == Some(&'\n'));
+        shown.push(if acts(character) && !breaks { stand_in(character) } else { character });
+    }
+    shown
+}
+
 /// At most `chars` characters of one line, with an ellipsis where some are missing.
 pub(super) fn shortened(text: &str, chars: usize) -> String {
     let text = one_line(text);
@@ -62,6 +79,13 @@ mod tests {
         let text = serde_json::to_string("a\u{9b}\u{202e}").expect("json");
         let read: String = serde_json::from_str(&lines(&text)).expect("still json");
         assert_eq!(read, "a\u{9b}\u{202e}");
+    }
+
+    #[test]
+    fn places_in_a_file_stay_where_they_are() {
+        let text = "a\u{1b}\u{9b}\u{202e}\r\n\tb\rü🙂";
+        assert_eq!(same_bytes(text), "a?·\u{fffd}\r\n\tb?ü🙂");
+        assert_eq!(same_bytes(text).len(), text.len());
     }
 
     #[test]

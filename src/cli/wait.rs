@@ -52,10 +52,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     for called in &args.pipelines {
         let pipeline = resolve::pipeline(feed.remote(), called).await?;
         if ps::status(&pipeline) == "idle" {
-            eprintln!(
-                "{}",
-                steer::line(&pipeline, &format!("is idle; start it with: everlog start {}", short(&pipeline["id"])))
-            );
+            super::hint(&steer::line(
+                &pipeline,
+                &format!("is idle; start it with: everlog start {}", short(&pipeline["id"])),
+            ));
         }
         open.push(pipeline);
     }
@@ -85,7 +85,7 @@ async fn until_ended(feed: &mut Feed, open: &mut Vec<Value>) -> Result<Exit, Tro
     let mut contact = Contact::default();
     loop {
         let (_, told) = contact.take(look(feed, open, &mut worst).await)?;
-        told.into_iter().for_each(|line| eprintln!("{line}"));
+        told.into_iter().for_each(super::hint);
         if open.is_empty() {
             return Ok(worst);
         }
@@ -100,7 +100,7 @@ async fn look(feed: &Feed, open: &mut Vec<Value>, worst: &mut Exit) -> Result<()
     for n in (0..open.len()).rev() {
         open[n] = feed.remote().call("pipeline/status", json!({"pipeline_id": open[n]["id"]})).await?;
         if has_ended(&open[n]) {
-            *worst = conclude(&open.remove(n))?.max(*worst);
+            *worst = conclude(&open.remove(n), Closing::Stdout)?.max(*worst);
         }
     }
     Ok(())
@@ -122,17 +122,30 @@ pub(super) fn has_ended(pipeline: &Value) -> bool {
     matches!(pipeline["status"].as_str(), Some("completed" | "failed" | "error"))
 }
 
+/// Where the closing line of a pipeline goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// It is what was asked for.
+    Stdout,
+    /// Stdout holds something else, for another program.
+    Stderr,
+}
+
 /// Tells how a pipeline ended, and what can be done about it.
-pub(super) fn conclude(pipeline: &Value) -> Result<Exit, Trouble> {
+pub(super) fn conclude(pipeline: &Value, closing: Closing) -> Result<Exit, Trouble> {
     let (status, counts) = (ps::status(pipeline), Counts::of(pipeline));
     let took = when::span(pipeline, when::now()).map(|took| format!(" in {took}")).unwrap_or_default();
-    super::say(&steer::line(pipeline, &format!("{}{took}: {counts}", terminal::one_line(status))))?;
+    let line = steer::line(pipeline, &format!("{}{took}: {counts}", terminal::one_line(status)));
+    match closing {
+        Closing::Stdout => super::unless_left(super::say(&line))?,
+        Closing::Stderr => super::hint(&line),
+    }
     if status == "completed" {
         return Ok(Exit::Ok);
     }
     if let Some(error) = pipeline["error_info"]["message"].as_str() {
-        eprintln!("{}", terminal::one_line(error));
+        super::hint(&terminal::one_line(error));
     }
-    eprintln!("run again what is missing with: everlog retry {}", short(&pipeline["id"]));
+    super::hint(&format!("run again what is missing with: everlog retry {}", short(&pipeline["id"])));
     Ok(Exit::Failed)
 }

@@ -64,7 +64,8 @@ fn read<T>(
     expected: &'static str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, ClientError> {
-    let Some(value) = env(name) else { return Ok(None) };
+    // An empty one counts as unset: that is how many tools unset one.
+    let Some(value) = env(name).filter(|value| !value.trim().is_empty()) else { return Ok(None) };
     match parse(&value) {
         Some(parsed) => Ok(Some(parsed)),
         None => Err(ClientError::BadSetting { name, value, expected }),
@@ -82,6 +83,11 @@ mod tests {
         };
         assert_eq!(set("MCP_CLIENT_TIMEOUT", "1.5").expect("good").request_timeout, Duration::from_millis(1500));
         assert_eq!(set("MCP_MAX_RETRIES", "0").expect("good").max_retries, 0);
+        assert_eq!(set("MCP_MAX_RETRIES", "").expect("unset").max_retries, ClientOptions::default().max_retries);
+        assert_eq!(
+            set("MCP_CLIENT_TIMEOUT", " ").expect("unset").request_timeout,
+            ClientOptions::default().request_timeout
+        );
         let untouched = set("MCP_OTHER", "x").expect("good");
         assert_eq!((untouched.request_timeout, untouched.max_retries), (Duration::from_secs(30), 3));
         for (name, value) in [("MCP_CLIENT_TIMEOUT", "0"), ("MCP_CLIENT_TIMEOUT", "soon"), ("MCP_MAX_RETRIES", "-1")] {

@@ -184,9 +184,9 @@ pub(super) async fn print(
 /// What the records on stdout do not say.
 fn tell_rest(shown: usize, total: usize, empty: &str) {
     if total == 0 {
-        eprintln!("{empty}");
+        crate::cli::hint(empty);
     } else if shown < total {
-        eprintln!("{} more: see all with --limit {total}", total - shown);
+        crate::cli::hint(&format!("{} more: see all with --limit {total}", total - shown));
     }
 }
 

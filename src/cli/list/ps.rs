@@ -112,8 +112,8 @@ async fn under_way(remote: &Remote, limit: Option<usize>, output: Output) -> Res
     let shown = printer.finish(total)?;
     let ended = known.saturating_sub(total);
     match (total, ended) {
-        (0, 1..) => eprintln!("nothing is under way; {ended} ended: see with --all"),
-        (_, 1..) if output == Output::Table => eprintln!("{ended} ended: see with --all"),
+        (0, 1..) => crate::cli::hint(&format!("nothing is under way; {ended} ended: see with --all")),
+        (_, 1..) if output == Output::Table => crate::cli::hint(&format!("{ended} ended: see with --all")),
         _ => {}
     }
     if ended == 0 || total > shown {

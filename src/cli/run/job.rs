@@ -91,7 +91,7 @@ async fn start(client: &Client, submission: &Submission) -> Result<Pipeline, Tro
     let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
     client.call("pipeline/start", json!({"pipeline_id": id})).await?;
     let (name, tasks) = (submission.name(), submission.tasks().len());
-    eprintln!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(name));
+    crate::cli::hint(&format!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(name)));
     Ok(Pipeline { id, name: name.to_owned(), wants: None })
 }
 
@@ -111,7 +111,7 @@ async fn unfinished(client: &Client) -> Result<Vec<Pipeline>, ClientError> {
             }
             offset += page.len();
             let (whole, half_made): (Vec<_>, Vec<_>) = page.iter().partition(|info| submission::is_whole(info));
-            half_made.iter().for_each(|info| eprintln!("{}", not_resumed(info)));
+            half_made.iter().for_each(|info| crate::cli::hint(&not_resumed(info)));
             found.extend(whole.into_iter().map(|info| pipeline(info, wants)));
         }
     }

@@ -86,7 +86,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
         ended = &mut working => ended,
         failed = coordinator.failed() => return Err(died(&failed, &args.data)),
         () = signals.next() => {
-            eprintln!("stopping what runs; press again to stop at once");
+            crate::cli::hint("stopping what runs; press again to stop at once");
             interrupted.cancel();
             tokio::select! {
                 ended = &mut working => ended,
@@ -116,7 +116,7 @@ async fn work(
 ) -> Result<Ended, Trouble> {
     let client = Client::connect(coordinator.clone()).await?;
     let Some(mut job) = Job::find(&client, file).await? else {
-        eprintln!("nothing to resume in {}: every pipeline has ended", args.data.display());
+        crate::cli::hint(&format!("nothing to resume in {}: every pipeline has ended", args.data.display()));
         return Ok(Ended::AllWell);
     };
     let leave = CancelToken::new();
@@ -159,7 +159,7 @@ fn died(failed: &Failed, data: &Path) -> Trouble {
 }
 
 fn interrupted_exit(data: &Path) -> Exit {
-    eprintln!("interrupted; what was finished is kept. Go on with: {}", resume_command(data));
+    crate::cli::hint(&format!("interrupted; what was finished is kept. Go on with: {}", resume_command(data)));
     Exit::Interrupted
 }
 

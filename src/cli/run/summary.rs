@@ -34,16 +34,17 @@ pub(super) async fn print(
     let models = models(client, info).await?;
     let stopped = info["metrics"]["stopped"].as_bool().unwrap_or(false);
     let well = info["status"] == "completed" && !stopped;
-    match output {
-        Output::Table => print_table(out, info, &tasks, &models, stopped)?,
+    let printed = match output {
+        Output::Table => print_table(out, info, &tasks, &models, stopped),
         Output::Json => {
-            output::print(out, &json!({"pipeline": info, "tasks": tasks, "models": models, "data": data}), output)?
+            output::print(out, &json!({"pipeline": info, "tasks": tasks, "models": models, "data": data}), output)
         }
-        Output::Ndjson => print_lines(out, info, &tasks, &models)?,
-    }
+        Output::Ndjson => print_lines(out, info, &tasks, &models),
+    };
+    crate::cli::unless_left(printed)?;
     tell_failures(&tasks);
     let data = shell_word(data);
-    eprintln!("the history is in {data}; look at it with: everlog log --data {data}");
+    crate::cli::hint(&format!("the history is in {data}; look at it with: everlog log --data {data}"));
     Ok(well)
 }
 
@@ -133,10 +134,10 @@ fn tell_failures(tasks: &[TaskRow]) {
     let failed = || tasks.iter().filter(|task| task.status == "failed");
     for task in failed().take(FAILURES_TOLD_MAX) {
         let name = terminal::one_line(&task.name);
-        eprintln!("{name} failed: {}", terminal::lines(&task.error().unwrap_or_default()));
+        crate::cli::hint(&format!("{name} failed: {}", terminal::lines(&task.error().unwrap_or_default())));
     }
     let more = failed().count().saturating_sub(FAILURES_TOLD_MAX);
     if more > 0 {
-        eprintln!("{more} more tasks failed");
+        crate::cli::hint(&format!("{more} more tasks failed"));
     }
 }

@@ -54,7 +54,7 @@ impl View {
                 bar.set_position(snapshot.counts.ended());
                 bar.set_message(terminal::shortened(&beside_bar(snapshot), MESSAGE_CHARS_MAX));
             }
-            Self::Lines(lines) => lines.update(snapshot).iter().for_each(|line| eprintln!("{line}")),
+            Self::Lines(lines) => lines.update(snapshot).iter().for_each(|line| crate::cli::hint(line)),
         }
     }
 
@@ -62,7 +62,7 @@ impl View {
     pub(super) fn say(&self, line: &str) {
         match self {
             Self::Bar(bar) => bar.println(line),
-            Self::Lines(_) => eprintln!("{line}"),
+            Self::Lines(_) => crate::cli::hint(line),
         }
     }
 

@@ -10,11 +10,12 @@ use tokio::time::sleep;
 use super::exit::{Exit, Trouble};
 use super::list::{Ask, ps, short};
 use super::remote::{self, Contact, Feed, Remote, Update};
+use super::resolve;
 use super::run::Snapshot;
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use super::tasks::{Counts, TaskRow};
-use super::{resolve, wait};
+use super::wait::{self, Closing};
 use screen::Screen;
 
 const EXAMPLES: &str = "Examples:
@@ -48,11 +49,11 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let pipeline = remote::with(&args.server, async |remote| resolve::pipeline(remote, &args.pipeline).await).await?;
-    follow(&args.server, &pipeline["id"]).await
+    follow(&args.server, &pipeline["id"], Closing::Stdout).await
 }
 
 /// Follows the pipeline with this id to its end; the exit code says how it ended.
-pub(super) async fn follow(server: &ServerUrl, id: &Value) -> Result<Exit, Trouble> {
+pub(super) async fn follow(server: &ServerUrl, id: &Value, closing: Closing) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
     let mut feed = Feed::open(server, vec![format!("pipeline:{}", id.as_str().unwrap_or_default())]).await?;
     let mut screen = Screen::new();
@@ -63,11 +64,11 @@ pub(super) async fn follow(server: &ServerUrl, id: &Value) -> Result<Exit, Troub
     match ended {
         Some(pipeline) => {
             screen.finish();
-            wait::conclude(&pipeline?)
+            wait::conclude(&pipeline?, closing)
         }
         None => {
             screen.freeze();
-            eprintln!("the pipeline goes on; look again with: everlog watch {}", short(id));
+            crate::cli::hint(&format!("the pipeline goes on; look again with: everlog watch {}", short(id)));
             Ok(Exit::Interrupted)
         }
     }

@@ -80,7 +80,7 @@ impl Screen {
             self.fail(&task.id, &task.name, &task.error().unwrap_or_default());
         }
         match &mut self.form {
-            Form::Plain(plain) => plain.update(snapshot).iter().for_each(|line| eprintln!("{line}")),
+            Form::Plain(plain) => plain.update(snapshot).iter().for_each(|line| crate::cli::hint(line)),
             Form::Live { all, lines } => {
                 let texts = living(pipeline, snapshot, &self.messages, when::now(), color::on_stderr());
                 for line in lines.drain(texts.len().min(lines.len())..) {
@@ -99,7 +99,7 @@ impl Screen {
         match &self.form {
             // Only a terminal that is gone cannot be written to, and then nobody misses the line.
             Form::Live { all, .. } => drop(all.println(line)),
-            Form::Plain(_) => eprintln!("{line}"),
+            Form::Plain(_) => crate::cli::hint(line),
         }
     }
 
@@ -107,7 +107,7 @@ impl Screen {
     pub(super) fn freeze(&self) {
         if let Form::Live { all, .. } = &self.form {
             all.set_draw_target(ProgressDrawTarget::hidden());
-            eprintln!();
+            crate::cli::hint("");
         }
     }
 
