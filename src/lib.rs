@@ -34,3 +34,8 @@ pub use coordinator::Failed;
 pub use embedded::{Coordinator, CoordinatorBuilder, StartError};
 pub use host::{Host, Run};
 pub use server::DoorError;
+
+/// The programs of the manual, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;

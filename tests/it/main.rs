@@ -11,6 +11,8 @@ mod config;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod harness;
@@ -24,8 +26,6 @@ mod quirks;
 mod reconnect;
 #[cfg(test)]
 mod service;
-#[cfg(test)]
-mod tour;
 #[cfg(test)]
 mod typed;
 #[cfg(test)]

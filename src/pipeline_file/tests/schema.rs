@@ -1,7 +1,6 @@
 //! The schema as it is shipped, and as another validator reads it.
 
 use super::*;
-use crate::submission::rehearse;
 
 /// `EVERLOG_BLESS=1 cargo test --lib schema` writes the file anew.
 #[test]
@@ -42,18 +41,5 @@ fn the_examples_are_valid_and_name_the_schema() {
         let document: Value = serde_saphyr::from_str(&text).expect("YAML");
         validator.validate(&document).unwrap_or_else(|error| panic!("{file}: {error}"));
         check(&path, &[]).unwrap_or_else(|error| panic!("{error:?}"));
-    }
-}
-
-#[test]
-fn the_files_in_the_docs_are_good_ones() {
-    let docs =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pipelines.md")).expect("the docs");
-    let blocks = docs.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let files: Vec<&str> = blocks.filter(|block| block.starts_with("name:")).collect();
-    assert!(files.len() >= 4, "{files:?}");
-    for text in files {
-        let set: &[&str] = if text.contains("params.data") { &["data=a.csv"] } else { &[] };
-        assert_eq!(rehearse(&loaded(text, set).submission), Ok(()), "{text}");
     }
 }
