@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::api::{PipelineInfo, PipelineMetrics, PipelineSpec, RunningTasks, TaskFilter, TaskInfo, TaskResult};
+use crate::backoff::Backoff;
 use crate::client::{Client, ClientError, Subscription, Update, code};
 
 /// How often a waiting host looks although it was told nothing: the safety net under the notifications.
@@ -82,7 +83,14 @@ impl Run {
     /// As [`Client::subscribe`], and then as [`Client::pipeline`]: also when the pipeline is deleted meanwhile, or the client
     /// is closed.
     pub async fn wait(&self) -> Result<PipelineInfo, ClientError> {
-        let mut updates = self.updates().await?;
+        let mut backoff = Backoff::default();
+        let mut updates = loop {
+            match self.updates().await {
+                Ok(updates) => break updates,
+                Err(error) if self.client.is_closed() || !error.is_transient() => return Err(error),
+                Err(_) => tokio::time::sleep(backoff.next()).await,
+            }
+        };
         loop {
             match self.status().await {
                 Ok(info) if info.status.has_ended() => return Ok(info),

@@ -3,6 +3,8 @@
 //! What must give the same answer twice lives in `everlog-replay`, what keeps bytes in `everlog-storage`; this crate decides
 //! nothing that `everlog-replay` could decide.
 
+#![deny(missing_docs)]
+
 mod agent;
 pub mod api;
 mod backoff;

@@ -4,6 +4,8 @@
 //! ([`apply`]), one scheduler ([`plan`]). Living, replaying and auditing run the same [`apply`]; they differ only in where the
 //! events come from. So nothing in this crate may know a clock, a socket, a disk, a thread or a random source.
 
+#![deny(missing_docs)]
+
 mod apply;
 mod archive;
 pub mod codec;

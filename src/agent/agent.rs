@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cancel::CancelToken;
@@ -18,6 +19,9 @@ use crate::client::{ClientError, Connection, Endpoint, REQUEST_TIMEOUT, code};
 
 /// The largest frame an agent takes, in bytes: room for the inputs of a wide join.
 const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A session that lasted so long was a good one: the next attempt begins with the shortest wait.
+const SESSION_THAT_LASTED: Duration = Duration::from_secs(5);
 
 /// How long an agent that is to leave waits for a registration under way.
 const REGISTRATION_PATIENCE: Duration = Duration::from_secs(2);
@@ -120,13 +124,18 @@ impl<H: Handler> Agent<H> {
         while let Some(session) = connect(&config, &mut work, &mut backoff, &leave).await? {
             tracing::info!(agent = config.name, id = config.id, server = %config.server, "registered");
             link.send_replace(Some(session.connection().clone()));
+            let began = Instant::now();
             let end = session.serve(&mut work, &mut news, &leave).await;
             link.send_replace(None);
             match end {
                 SessionEnd::Left => return Ok(()),
                 SessionEnd::Lost => {
-                    backoff.reset();
+                    // One that lets an agent in and drops it at once must not be hammered.
+                    if began.elapsed() >= SESSION_THAT_LASTED {
+                        backoff.reset();
+                    }
                     tracing::warn!(server = %config.server, "the coordinator went away; connecting again");
+                    wait(backoff.next(), &leave).await;
                 }
                 // No reset: an agent that is disowned again and again must not hammer.
                 SessionEnd::Disowned(error) => {
@@ -188,7 +197,10 @@ fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Refused { code, .. } => !matches!(*code, code::OVERLOADED | code::INTERNAL),
         ClientError::TurnedAway { .. } => !error.is_transient(),
-        ClientError::BadAddress { .. } | ClientError::BadSetting { .. } | ClientError::TooLarge { .. } => true,
+        ClientError::Ended
+        | ClientError::BadAddress { .. }
+        | ClientError::BadSetting { .. }
+        | ClientError::TooLarge { .. } => true,
         ClientError::Unreachable { .. }
         | ClientError::Closed { .. }
         | ClientError::TimedOut { .. }

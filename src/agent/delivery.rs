@@ -136,6 +136,7 @@ async fn persist(
             | ClientError::TurnedAway { .. }
             | ClientError::BadAddress { .. }
             | ClientError::BadSetting { .. }
+            | ClientError::Ended
             | ClientError::Closed { .. }
             | ClientError::TimedOut { .. } => return Err(error),
         }

@@ -123,7 +123,8 @@ impl<H: Handler> Work<H> {
             let context = TaskContext::new(cancel, reporter);
             let mut outcome = match resolved {
                 Err(sentence) => Outcome::failed(sentence),
-                Ok(()) => AssertUnwindSafe(handler.run(assignment, context.clone()))
+                // Inside of the block, since a handler may panic before it returns its future.
+                Ok(()) => AssertUnwindSafe(async { handler.run(assignment, context.clone()).await })
                     .catch_unwind()
                     .await
                     .unwrap_or_else(|panic| Outcome::failed(panic_sentence(&*panic))),

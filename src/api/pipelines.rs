@@ -184,8 +184,8 @@ pub enum RunningTasks {
 
 /// Pipelines.
 impl Client {
-    /// Creates a pipeline; it does nothing until it is started. One that does not fit a frame is created in several calls, all
-    /// of it or nothing.
+    /// Creates a pipeline; it does nothing until it is started. One that does not fit a frame is created in several calls: when
+    /// one of them fails, what there is of it is deleted again. If this future is dropped halfway, the part stays, idle.
     ///
     /// # Errors
     /// As [all calls](crate::api).

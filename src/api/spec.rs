@@ -154,6 +154,9 @@ impl TaskSpec {
     /// Adds a variable to the command's environment.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let env = self.config.entry("env").or_insert_with(|| json!({}));
+        if !env.is_object() {
+            *env = json!({});
+        }
         env[name.into()] = Value::String(value.into());
         self
     }

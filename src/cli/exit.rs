@@ -162,7 +162,7 @@ impl Trouble {
 fn exit_of(error: &ClientError) -> Exit {
     match error {
         ClientError::Refused { code, .. } => exit_of_code(*code),
-        ClientError::Unreachable { .. } | ClientError::Closed { .. } => Exit::Unreachable,
+        ClientError::Unreachable { .. } | ClientError::Ended | ClientError::Closed { .. } => Exit::Unreachable,
         ClientError::TimedOut { .. } => Exit::TryAgain,
         ClientError::BadAddress { .. } | ClientError::BadSetting { .. } => Exit::Usage,
         ClientError::TurnedAway { .. } if error.is_transient() => Exit::TryAgain,

@@ -109,7 +109,7 @@ impl Connection {
 
     /// Sends a call. Calls take effect in the order in which this returns.
     pub(super) async fn ask(&self, call: &Call) -> Result<Answer, ClientError> {
-        let answer = self.shared.wait_for(call.id)?;
+        let answer = self.shared.wait_for(call)?;
         self.shared.send(call.frame.clone()).await?;
         Ok(answer)
     }
@@ -138,9 +138,14 @@ impl Connection {
 
 impl Shared {
     /// Notes that somebody waits for the response `id`.
-    fn wait_for(self: &Arc<Self>, id: Uuid) -> Result<Answer, ClientError> {
+    fn wait_for(self: &Arc<Self>, call: &Call) -> Result<Answer, ClientError> {
+        let id = call.id;
         let (settle, settled) = oneshot::channel();
         match &mut *self.pending.lock() {
+            Pending::Open(waiting) if waiting.contains_key(&id) => {
+                let cause = format!("a call with the id {id} is under way already");
+                return Err(ClientError::Malformed { method: call.method.clone(), cause });
+            }
             Pending::Open(waiting) => {
                 waiting.insert(id, settle);
             }

@@ -17,6 +17,9 @@ pub enum ClientError {
         /// What the network said.
         cause: String,
     },
+    /// The coordinator lived in this process and has ended: nothing reaches it any more.
+    #[error("the coordinator in this process has ended; open it again, and connect to the new one")]
+    Ended,
     /// The coordinator does not let this client in.
     #[error("the coordinator at {url} turned this client away: {message} (HTTP {status})")]
     TurnedAway {
@@ -105,7 +108,11 @@ impl ClientError {
             Self::Unreachable { .. } | Self::Closed { .. } | Self::TimedOut { .. } => true,
             Self::Refused { code, .. } => *code == code::OVERLOADED,
             Self::TurnedAway { status, .. } => *status == SERVICE_UNAVAILABLE,
-            Self::BadAddress { .. } | Self::BadSetting { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
+            Self::Ended
+            | Self::BadAddress { .. }
+            | Self::BadSetting { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. } => false,
         }
     }
 

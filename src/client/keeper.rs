@@ -27,7 +27,8 @@ pub(super) enum Link {
         /// The newest trouble.
         cause: ClientError,
     },
-    Closed,
+    /// For good, and why.
+    Closed(ClientError),
 }
 
 /// Tells subscriptions apart.
@@ -49,8 +50,8 @@ pub(super) enum Command {
     Close,
 }
 
-/// The client wants no connection any more.
-struct Closed;
+/// There will be no connection any more, and why: the client wants none, or there is nothing left to connect to.
+struct Closed(ClientError);
 
 /// The task behind a client.
 pub(super) struct Keeper {
@@ -77,17 +78,20 @@ impl Keeper {
 
     /// Keeps the client connected until it is closed or dropped.
     pub(super) async fn run(mut self, mut connection: Connection, mut notifications: Notifications) {
-        while let Ok(()) = self.serve(&connection, &mut notifications).await {
+        let Closed(cause) = loop {
+            if let Err(closed) = self.serve(&connection, &mut notifications).await {
+                break closed;
+            }
             tracing::info!(endpoint = %self.endpoint, "the connection is lost; connecting again");
             match self.reconnect().await {
                 Ok(fresh) => (connection, notifications) = fresh,
-                Err(Closed) => break,
+                Err(closed) => break closed,
             }
             self.renew_subscriptions(&connection);
             self.link.send_replace(Link::Up(connection.clone()));
-        }
+        };
         connection.close().await;
-        self.link.send_replace(Link::Closed);
+        self.link.send_replace(Link::Closed(cause));
     }
 
     /// Hands out notifications until the connection is lost.
@@ -126,6 +130,7 @@ impl Keeper {
             };
             match opened {
                 Ok(fresh) => return Ok(fresh),
+                Err(ended @ ClientError::Ended) => return Err(Closed(ended)),
                 Err(error) => {
                     tracing::debug!(%error, "not connected; trying again");
                     self.failures += 1;
@@ -148,7 +153,7 @@ impl Keeper {
                     unsubscribe(connection, unwanted).await;
                 }
             }
-            Some(Command::Close) | None => return Err(Closed),
+            Some(Command::Close) | None => return Err(Closed(ClientError::closed_here())),
         }
         Ok(())
     }

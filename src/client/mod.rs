@@ -177,12 +177,13 @@ impl Client {
     pub async fn close(&self) {
         self.tell_keeper(Command::Close);
         // An error means that the keeper is gone, which is as good.
-        let _ = self.shared.link.clone().wait_for(|link| matches!(link, Link::Closed)).await;
+        let _ = self.shared.link.clone().wait_for(|link| matches!(link, Link::Closed(_))).await;
     }
 
     /// Whether this client is closed for good.
     pub(crate) fn is_closed(&self) -> bool {
-        matches!(*self.shared.link.borrow(), Link::Closed)
+        // A keeper that ended without a word went down with its runtime.
+        matches!(*self.shared.link.borrow(), Link::Closed(_)) || self.shared.link.has_changed().is_err()
     }
 
     fn tell_keeper(&self, command: Command) {
@@ -206,7 +207,7 @@ impl Client {
                         return Err(cause.clone());
                     }
                 }
-                Link::Closed => return Err(ClientError::closed_here()),
+                Link::Closed(cause) => return Err(cause.clone()),
             }
             if link.changed().await.is_err() {
                 return Err(ClientError::closed_here());

@@ -131,7 +131,7 @@ impl Coordinator {
     /// A client of this process.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`] when the coordinator has ended.
+    /// [`ClientError::Ended`] when the coordinator has ended.
     pub async fn client(&self) -> Result<Client, ClientError> {
         Client::connect(self.endpoint()).await
     }

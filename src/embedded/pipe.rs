@@ -54,10 +54,13 @@ impl Hatch {
         self.places.all_free(within).await
     }
 
-    fn connect(&self) -> Result<(FrameSink, FrameStream), &'static str> {
+    fn connect(&self) -> Result<(FrameSink, FrameStream), ClientError> {
         let inside = self.inside.read();
-        let Inside { engine, frame_bytes_max, runtime } = inside.as_ref().ok_or("it has ended")?;
-        let place = self.places.take().ok_or("65536 connections of this process are open, the most allowed")?;
+        let Inside { engine, frame_bytes_max, runtime } = inside.as_ref().ok_or(ClientError::Ended)?;
+        let place = self.places.take().ok_or_else(|| ClientError::Unreachable {
+            url: self.to_string(),
+            cause: format!("{CONNECTIONS_MAX} connections of this process are open, the most allowed"),
+        })?;
         let (up, from_client) = mpsc::channel::<Message>(FRAMES_WAITING);
         let (to_client, down) = mpsc::channel::<WsMessage>(FRAMES_WAITING);
         let (shared, connection, most) = (engine.shared(), engine.next_connection(), *frame_bytes_max);
@@ -81,8 +84,7 @@ impl Hatch {
 
 impl Dial for Hatch {
     fn dial<'a>(&'a self, _: &'a ClientOptions) -> BoxFuture<'a, Result<(FrameSink, FrameStream), ClientError>> {
-        let unreachable = |cause: &str| ClientError::Unreachable { url: self.to_string(), cause: cause.to_owned() };
-        Box::pin(ready(self.connect().map_err(unreachable)))
+        Box::pin(ready(self.connect()))
     }
 }
 

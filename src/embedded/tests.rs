@@ -79,7 +79,7 @@ async fn what_was_acknowledged_is_there_after_a_close_and_a_new_open() {
     call(&client, "memory/set", json!({"key": "k", "value": {"deep": [1, null]}})).await;
     coordinator.close().await.unwrap();
     let gone = client.call("memory/get", json!({"key": "k"})).await.unwrap_err();
-    assert!(gone.to_string().contains("it has ended"), "{gone}");
+    assert!(gone.to_string().contains("has ended"), "{gone}");
 
     // The old client and its endpoint are still held: the directory is free all the same.
     let coordinator = open(dir.path()).await;
@@ -98,7 +98,7 @@ async fn dropping_a_coordinator_frees_its_directory() {
     call(&client, "memory/set", json!({"key": "k", "value": 1})).await;
     drop(coordinator);
     let gone = Client::connect(endpoint).await.err().unwrap();
-    assert!(gone.to_string().contains("it has ended"), "{gone}");
+    assert!(gone.to_string().contains("has ended"), "{gone}");
     drop(client);
     let again = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
@@ -127,4 +127,50 @@ async fn two_coordinators_do_not_share_a_data_directory() {
 async fn other_machines_stay_outside() {
     let error = Coordinator::builder().listen("0.0.0.0", 0).open().await.err().unwrap();
     assert!(error.to_string().contains("not a loopback address"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_coordinator_keeps_nobody_waiting() {
+    let coordinator = Coordinator::in_memory().await.unwrap();
+    let options = crate::ClientOptions { max_retries: u32::MAX, ..crate::ClientOptions::default() };
+    let client = Client::connect_with(&coordinator, options).await.unwrap();
+    let agent = Agent::new(AgentConfig::new(&coordinator, "echo"), Echo).run(CancelToken::new());
+    let agent = tokio::spawn(agent);
+    let mut updates = client.subscribe(["pipeline/*"]).await.unwrap();
+    let idle = client.create_pipeline(&crate::api::PipelineSpec::new("idle")).await.unwrap();
+    let run = crate::Host::new(client.clone()).attach(idle.pipeline_id);
+    let waiting = tokio::spawn(async move { run.wait().await });
+    coordinator.close().await.unwrap();
+    let ends = async {
+        assert!(matches!(waiting.await.unwrap(), Err(ClientError::Ended)));
+        assert!(matches!(agent.await.unwrap(), Err(crate::AgentError::Rejected { cause: ClientError::Ended, .. })));
+        while updates.next().await.is_some() {}
+        assert!(matches!(client.call("agent/list", json!({})).await, Err(ClientError::Ended)));
+    };
+    tokio::time::timeout(Duration::from_secs(30), ends).await.expect("everybody is told");
+}
+
+/// Fails before there is anything to wait for.
+struct Hasty;
+
+impl Handler for Hasty {
+    fn run(&self, _: Assignment, _: TaskContext) -> impl Future<Output = Outcome> + Send {
+        assert!(std::thread::panicking(), "no time for that");
+        async { Outcome::done(Value::Null) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_panics_before_its_future_fails_its_task() {
+    let coordinator = Coordinator::builder().retry_attempts(0).open().await.unwrap();
+    let client = coordinator.client().await.unwrap();
+    let leave = CancelToken::new();
+    let agent = tokio::spawn(Agent::new(AgentConfig::new(&coordinator, "hasty"), Hasty).run(leave.clone()));
+    let task = call(&client, "task/create", json!({"name": "t"})).await["task_id"].clone();
+    let ended = result(&client, &task).await;
+    assert_eq!(ended["status"], "failed");
+    assert!(ended["error_info"]["message"].as_str().unwrap().contains("no time for that"), "{ended}");
+    leave.cancel();
+    agent.await.unwrap().unwrap();
+    coordinator.close().await.unwrap();
 }

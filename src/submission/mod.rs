@@ -119,7 +119,10 @@ impl Submission {
 
     /// Puts the ids of the tasks, which came as they were sent, into the author's order.
     fn sort_ids(&self, created: &mut Value) {
-        let Some(ids) = created["task_ids"].as_array_mut().filter(|ids| ids.len() == self.order.len()) else { return };
+        let Some(Value::Array(ids)) = created.get_mut("task_ids") else { return };
+        if ids.len() != self.order.len() {
+            return;
+        }
         let mut sorted = vec![Value::Null; ids.len()];
         for (place, id) in self.order.iter().zip(ids.drain(..)) {
             sorted[*place] = id;
@@ -183,7 +186,9 @@ pub(crate) async fn submit(client: &Client, submission: &Submission) -> Result<V
 
 /// Adds the task ids of a later answer to those of the first.
 fn take_ids(created: &mut Value, added: &mut Value) {
-    if let (Some(all), Some(more)) = (created["task_ids"].as_array_mut(), added["task_ids"].as_array_mut()) {
+    if let (Some(Value::Array(all)), Some(Value::Array(more))) =
+        (created.get_mut("task_ids"), added.get_mut("task_ids"))
+    {
         all.append(more);
     }
 }

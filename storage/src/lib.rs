@@ -12,6 +12,8 @@
 //!            follower ─▶ log/<bucket>/ (sled: runs of records, index keys)
 //! ```
 
+#![deny(missing_docs)]
+
 mod anchor;
 mod commit;
 mod data_dir;
