@@ -108,6 +108,11 @@ fn the_manual_of_agents_goes_as_it_is_told() {
 }
 
 #[test]
+fn the_manual_of_the_protocol_goes_as_it_is_told() {
+    play("docs/protocol.md");
+}
+
+#[test]
 fn the_manual_of_operations_goes_as_it_is_told() {
     play("docs/operations.md");
 }
