@@ -14,6 +14,7 @@ mod embedded;
 mod exchange;
 mod failure;
 mod history;
+mod identity;
 mod machine;
 mod pipeline_file;
 mod protocol;

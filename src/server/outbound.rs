@@ -142,14 +142,16 @@ where
             if timer.deadline() != due {
                 timer.as_mut().reset(due);
             }
+            // The timer first: a full outbox must not keep it waiting.
             tokio::select! {
-                batch = self.outbox.take() => self.send_batch(batch.ok_or(End::Stalled)?).await?,
+                biased;
+                () = &mut timer => self.tick().await?,
                 () = self.turns.aside() => {
                     self.begin();
                     self.asides().await?;
                     self.write().await?;
                 }
-                () = &mut timer => self.tick().await?,
+                batch = self.outbox.take() => self.send_batch(batch.ok_or(End::Stalled)?).await?,
             }
         }
     }
