@@ -207,7 +207,7 @@ fn verify_tail(
     let disk = &*shared.disk;
     let segments = shared.segments();
     check_headers(disk, &segments, witness.head.seq)?;
-    let newest = snapshots.list()?.into_iter().rfind(|seq| *seq <= witness.head.seq).unwrap_or(0);
+    let newest = newest_whole(snapshots, witness.head.seq)?;
     // The anchor's record must be among those that are read, so that its hash can be compared.
     let start = shared.segment_of((newest + 1).min(witness.head.seq).max(1)).unwrap_or(1);
     let mut frames = FrameReader::new(Arc::clone(shared), start, None).checking_chain();
@@ -273,6 +273,17 @@ fn check_headers(disk: &dyn Disk, segments: &[Seq], anchored: Seq) -> Result<(),
         previous = *first;
     }
     Ok(())
+}
+
+/// The newest snapshot up to `head` that is whole, 0 for none. A damaged one stands for nothing: what lies before it is read at
+/// this start, and has to be proven before anything is changed.
+fn newest_whole(snapshots: &Snapshots, head: Seq) -> Result<Seq, Fault> {
+    for seq in snapshots.list()?.into_iter().rev().filter(|seq| *seq <= head) {
+        if snapshots.read(seq)?.is_ok() {
+            return Ok(seq);
+        }
+    }
+    Ok(0)
 }
 
 /// A snapshot that is whole and knows more than the log does: the log was cut.
