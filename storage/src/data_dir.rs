@@ -193,6 +193,8 @@ fn is_blank(disk: &dyn Disk) -> Result<bool, Fault> {
 struct Tail {
     cursor: Cursor,
     head: Head,
+    /// Where the newest frame begins; 0 when the newest segment has none.
+    newest: u64,
     /// Bytes after the last frame that belong to no frame.
     torn: u64,
 }
@@ -218,7 +220,7 @@ fn verify_tail(
             met = frames.chain_hash() == witness.head.chain;
         }
     }
-    let chain = frames.chain_hash();
+    let (chain, newest) = (frames.chain_hash(), frames.frame_at());
     let (cursor, next, torn) = frames.end();
     let Some(mut cursor) = cursor else {
         return Err(lost(disk, 1, witness.head.seq));
@@ -256,7 +258,8 @@ fn verify_tail(
     }
     report.verified_from = start;
     report.last = next - 1;
-    Ok(Tail { torn: rest.used_until.saturating_sub(cursor.offset()), head: Head { seq: next - 1, chain }, cursor })
+    let torn = rest.used_until.saturating_sub(cursor.offset());
+    Ok(Tail { newest, torn, head: Head { seq: next - 1, chain }, cursor })
 }
 
 /// The first segment starts with record 1, and every segment names the one before it.
@@ -305,7 +308,9 @@ fn lost(disk: &dyn Disk, first: Seq, last: Seq) -> Fault {
     }
 }
 
-/// Clears what is left of a torn frame, and makes durable what a killed process may have left in the page cache.
+/// Clears what is left of a torn frame, and makes durable what a killed process may have left in the page cache. Its last sync may
+/// have failed: pages that are clean since then, and not on disk, are written only if they are made dirty again. So the newest
+/// frame is written over itself; everything before it was synced before it was written.
 fn cut_and_sync(disk: &dyn Disk, tail: Tail, report: &mut OpenReport) -> Result<End, Fault> {
     let offset = tail.cursor.offset();
     let segment = Segment::open(disk, tail.cursor.segment().head.first, Access::Write)?;
@@ -315,7 +320,17 @@ fn cut_and_sync(disk: &dyn Disk, tail: Tail, report: &mut OpenReport) -> Result<
         cleared.map_err(fault(disk, "clear the torn end of", &segment.name))?;
         report.findings.push(Finding::TornTail { file: path_of(disk, &segment.name), offset, bytes: tail.torn });
     }
+    if tail.newest > 0 {
+        let mut frame = vec![0; usize::try_from(offset - tail.newest).unwrap_or(usize::MAX)];
+        let read = segment.file.read_at(&mut frame, tail.newest);
+        let written = read.and_then(|read| segment.file.write_at(&frame[..read], tail.newest));
+        written.map_err(fault(disk, "write the newest frame again to", &segment.name))?;
+    }
     segment.file.sync_data().map_err(fault(disk, "sync", &segment.name))?;
+    // The names of the segment and of the anchor, likewise.
+    for dir in [COMMIT_DIR, ""] {
+        disk.sync_dir(dir).map_err(fault(disk, "sync", dir))?;
+    }
     Ok(End { segment, offset, head: tail.head })
 }
 
