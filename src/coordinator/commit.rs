@@ -149,7 +149,8 @@ fn wants(outbox: &Outbox, message: &Outgoing) -> bool {
         | Outgoing::Refused { .. }
         | Outgoing::Read { .. }
         | Outgoing::Session { .. }
-        | Outgoing::Close => false,
+        | Outgoing::Close
+        | Outgoing::Lost => false,
     };
     !for_watchers || outbox.watches_tasks()
 }

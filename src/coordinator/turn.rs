@@ -167,7 +167,12 @@ impl Writer {
         }
         if drained {
             for (agent, silent_ms) in self.liveness.silent(work.state, &shared.directory, mono_ms) {
+                let connection = work.state.agent(&agent).map(|known| known.connection);
                 self.internal(&mut work, &Command::LoseAgent { agent, silent_ms })?;
+                // Only silent, perhaps: whoever is still there has to register again.
+                if let Ok(connection) = connection {
+                    work.turn.send(connection, Outgoing::Lost);
+                }
             }
         }
         if let Some(observed) = self.observations.finished(now) {
