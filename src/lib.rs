@@ -22,6 +22,17 @@ mod python_json;
 mod render;
 mod server;
 mod shared;
+#[cfg(feature = "simulator")]
+#[path = "../tests/sim/mod.rs"]
+#[doc(hidden)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a simulation is a test: what it does not expect is a finding"
+)]
+pub mod sim;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
 pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Notifications, code};
