@@ -30,9 +30,9 @@ pub(super) struct Book {
     pub(super) pipelines: BTreeMap<PipelineId, &'static str>,
     pub(super) agents: BTreeMap<AgentId, AgentLine>,
     pub(super) memory: BTreeMap<String, String>,
-    /// Requests that took effect.
-    pub(super) requests: BTreeMap<String, Taken>,
-    /// Where the newest notice of each kind about each pipeline rests.
+    /// Requests that took effect; more than once only where they were no longer remembered.
+    pub(super) requests: BTreeMap<String, Vec<Taken>>,
+    /// What the first notice of each kind about each pipeline rests on: a later one may be on its way beside it.
     pub(super) notices: BTreeMap<(&'static str, PipelineId), Seq>,
     pub(super) assigned: BTreeMap<(TaskId, u32), (Seq, AgentId)>,
 }
@@ -127,9 +127,10 @@ impl Book {
         if let Some(request) = &envelope.request
             && uuid::Uuid::try_parse(&request.id).is_ok()
         {
-            let before = self.requests.insert(request.id.clone(), Taken { seq, kind: envelope.event.name(), at });
-            let again = before.filter(|before| before.at.plus_ms(REMEMBERED_MS) >= at);
+            let taken = self.requests.entry(request.id.clone()).or_default();
+            let again = taken.last().filter(|before| before.at.plus_ms(REMEMBERED_MS) >= at);
             assert!(again.is_none(), "law 11: request {} took effect at {again:?} and again at {seq}", request.id);
+            taken.push(Taken { seq, kind: envelope.event.name(), at });
         }
         if envelope.actor == Actor::Scheduler {
             let may = matches!(
@@ -324,7 +325,7 @@ impl Book {
             let live = self.tasks.values().any(|task| task.pipeline == Some(id) && !task.status.is_final());
             assert!(!live, "pipeline {id} is {word} at {} and a task of it lives", envelope.seq);
         }
-        self.notices.insert((word, id), envelope.seq);
+        self.notices.entry((word, id)).or_insert(envelope.seq);
     }
 
     /// Whether the product's state says the same of what both know.
