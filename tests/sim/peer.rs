@@ -64,8 +64,8 @@ impl Peer {
     }
 
     /// A new connection, for the server to serve.
-    pub(super) fn connect(&mut self) -> Line {
-        let line = Rc::new(RefCell::new(Wire::default()));
+    pub(super) fn connect(&mut self, now: u64) -> Line {
+        let line = Rc::new(RefCell::new(Wire::new(now)));
         self.line = Some(Rc::clone(&line));
         line
     }

@@ -71,6 +71,11 @@ impl Sessions {
         }
     }
 
+    /// How long nothing came through a connection that is open.
+    pub(super) fn silent_ms(&self, connection: ConnectionNo, now: u64) -> Option<u64> {
+        self.0.borrow().get(&connection).map(|session| now.saturating_sub(session.line.borrow().heard_ms))
+    }
+
     /// The connections that are open, in order.
     pub(super) fn lines(&self) -> Vec<(ConnectionNo, Line)> {
         self.0.borrow().iter().map(|(connection, session)| (*connection, Rc::clone(&session.line))).collect()

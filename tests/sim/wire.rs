@@ -42,6 +42,8 @@ pub(super) struct Wire {
     pub(super) client_gone: bool,
     /// The session has ended.
     pub(super) server_gone: bool,
+    /// When the server last got something from the peer.
+    pub(super) heard_ms: u64,
     /// Nothing gets through, in either direction, before this time.
     pub(super) frozen_until: u64,
     reader: Option<Waker>,
@@ -52,6 +54,11 @@ pub(super) struct Wire {
 pub(super) type Line = Rc<RefCell<Wire>>;
 
 impl Wire {
+    /// A connection that is made now.
+    pub(super) fn new(now: u64) -> Self {
+        Self { heard_ms: now, ..Self::default() }
+    }
+
     /// The client says something that arrives at `due`, and not before what it said earlier.
     pub(super) fn say(&mut self, due: u64, message: Message) {
         let due = due.max(self.to_server.back().map_or(0, |(last, _)| *last));
@@ -103,6 +110,7 @@ impl Stream for Socket {
         let mut wire = self.line.borrow_mut();
         let now = self.now.get();
         if wire.is_due(now) {
+            wire.heard_ms = now;
             return Poll::Ready(wire.to_server.pop_front().map(|(_, message)| Ok(message)));
         }
         if wire.client_gone {

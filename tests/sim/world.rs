@@ -199,9 +199,13 @@ impl World {
             self.around.marks.event(&envelope.event);
             self.around.audit.follows(envelope);
             self.around.trace.note(&format!("{} {:?} {}", envelope.seq, envelope.actor, envelope.event.name()));
-            if let Event::AgentLost(lost) = &envelope.event {
-                let speaks = state.agent(&lost.agent).is_ok_and(|agent| waiting.contains(&agent.connection));
-                assert!(!speaks, "law 9: {} is lost and its message waits", lost.agent);
+            if let Event::AgentLost(lost) = &envelope.event
+                && let Ok(agent) = state.agent(&lost.agent)
+            {
+                assert!(!waiting.contains(&agent.connection), "law 9: {} is lost and its message waits", agent.id);
+                let silent_ms = node.sessions.silent_ms(agent.connection, now).unwrap_or(u64::MAX);
+                let lease_ms = state.settings.lease_ms;
+                assert!(silent_ms >= lease_ms, "law 9: {} is lost after {silent_ms} ms of silence", agent.id);
             }
         }
         super::check::follow(&mut self.shadow, &state, &envelopes);
@@ -360,6 +364,6 @@ fn admit(peer: &mut Peer, node: &mut Option<Node>, outside: &Outside, now: u64) 
         && peer.connect_at <= now
         && let Some(node) = node.as_mut().filter(|node| !node.is_last)
     {
-        node.connect(&peer.connect(), outside);
+        node.connect(&peer.connect(now), outside);
     }
 }
