@@ -142,6 +142,9 @@ pub(crate) enum Outgoing {
     Sample(Arc<Sample>),
     /// The coordinator ends: send what stands before this, then close.
     Close,
+    /// An agent of this connection is lost, and would not learn of it while the connection stands: close, so that it connects
+    /// and registers again.
+    Lost,
 }
 
 /// A notification outside the journal.

@@ -20,6 +20,7 @@ mod failure;
 mod health;
 mod history;
 mod host;
+mod identity;
 mod machine;
 mod pipeline_file;
 mod protocol;
@@ -29,6 +30,17 @@ mod schema;
 mod server;
 mod shared;
 mod submission;
+#[cfg(feature = "simulator")]
+#[path = "../tests/sim/mod.rs"]
+#[doc(hidden)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a simulation is a test: what it does not expect is a finding"
+)]
+pub mod sim;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
 pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Subscription, Update, code};

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::exchange::{Directory, Inbound};
 use crate::failure::Failure;
 use crate::health::Pulse;
+use crate::identity::NewId;
 use crossbeam_channel::Sender;
 use everlog_replay::record::{PipelineInfo, TaskInfo};
 use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId};
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub durable: watch::Receiver<Seq>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Identities.
+    pub new_id: NewId,
     /// The open connections.
     pub directory: Directory,
     /// The way to the writer.

@@ -21,30 +21,58 @@ pub(super) enum Outcome {
     Failed(Failed),
 }
 
-pub(super) struct Committer {
-    pub(super) log: CommitLog,
-    pub(super) shared: Arc<Shared>,
-    pub(super) durable: watch::Sender<Seq>,
-    pub(super) ended: watch::Sender<Option<Outcome>>,
-    pub(super) follow: Follow,
+pub(crate) struct Committer {
+    pub(crate) log: CommitLog,
+    shared: Arc<Shared>,
+    durable: watch::Sender<Seq>,
+    ended: watch::Sender<Option<Outcome>>,
+    follow: Follow,
 }
 
 impl Committer {
-    /// Commits turns until the last one, or until the disk fails: then nothing more leaves (law 14).
+    pub(super) fn new(log: CommitLog, shared: Arc<Shared>, durable: watch::Sender<Seq>, follow: Follow) -> Self {
+        Self { log, shared, durable, ended: watch::Sender::new(None), follow }
+    }
+
+    /// For whoever else may end the coordinator.
+    pub(super) fn ended(&self) -> watch::Sender<Option<Outcome>> {
+        self.ended.clone()
+    }
+
+    /// How the coordinator ends, once it has.
+    pub(super) fn outcome(&self) -> watch::Receiver<Option<Outcome>> {
+        self.ended.subscribe()
+    }
+
+    /// Commits turns until the last one, or until the disk fails.
     pub(super) fn run(mut self, turns: &Receiver<Turn>) {
         for turn in turns {
             let last = turn.last;
-            let (first, at) = (turn.frame.first(), turn.frame.at());
-            if let Err(fault) = self.commit(turn) {
-                self.record_full_disk(&fault, first, at);
-                tracing::error!(%fault, "the log can not be written; nothing more is acknowledged");
-                self.ended.send_replace(Some(Outcome::Failed(Failed(fault.to_string()))));
+            if self.take(turn).is_err() {
                 return;
             }
             if last {
                 break;
             }
         }
+        self.finish();
+    }
+
+    /// Commits a turn. After a failure nothing more leaves (law 14): the caller drops the committer.
+    ///
+    /// # Errors
+    /// When the log can not be written, or what was written before can not be read.
+    pub(crate) fn take(&mut self, turn: Turn) -> Result<(), Failure> {
+        let (first, at) = (turn.frame.first(), turn.frame.at());
+        self.commit(turn).inspect_err(|fault| {
+            self.record_full_disk(fault, first, at);
+            tracing::error!(%fault, "the log can not be written; nothing more is acknowledged");
+            self.ended.send_replace(Some(Outcome::Failed(Failed(fault.to_string()))));
+        })
+    }
+
+    /// Says goodbye to everybody and closes the log.
+    pub(crate) fn finish(self) {
         self.shared.directory.broadcast(&Outgoing::Close, |_| true);
         let outcome = match self.log.close() {
             Ok(()) => Outcome::Drained,
@@ -121,7 +149,8 @@ fn wants(outbox: &Outbox, message: &Outgoing) -> bool {
         | Outgoing::Refused { .. }
         | Outgoing::Read { .. }
         | Outgoing::Session { .. }
-        | Outgoing::Close => false,
+        | Outgoing::Close
+        | Outgoing::Lost => false,
     };
     !for_watchers || outbox.watches_tasks()
 }

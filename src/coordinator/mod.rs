@@ -8,6 +8,7 @@
 //! If the disk fails, nothing more is acknowledged and the process ends: restart is replay.
 
 mod commit;
+mod core;
 mod liveness;
 mod messages;
 mod observations;
@@ -17,23 +18,24 @@ mod snapshots;
 mod tests;
 mod turn;
 
+pub(crate) use core::Core;
 pub(crate) use turn::{Delivery, Turn, Writer};
 
-use crate::clock::SystemClock;
-use crate::exchange::{Directory, INBOX_MAX, Inbound, Message};
+use crate::clock::{Clock, SystemClock};
+use crate::exchange::{Inbound, Message};
 use crate::failure::Failure;
-use crate::health::Pulse;
-use crate::history::{self, LogHistory};
+use crate::history;
+use crate::identity;
 use crate::shared::Shared;
-use commit::{Committer, Outcome};
+use commit::Outcome;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use everlog_replay::spec::Settings;
-use everlog_replay::{Command, ConnectionNo};
-use everlog_storage::{DataDir, Fault, MemoryDisk, Opened};
-use parking_lot::{Mutex, RwLock};
+use everlog_replay::{ConnectionNo, Timestamp};
+use everlog_storage::{DataDir, Fault, MemoryDisk, Opened, SNAPSHOT_EVERY};
+use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -117,51 +119,20 @@ impl Engine {
     /// # Errors
     /// When the directory can not be opened or its log does not fold.
     pub(crate) fn open(options: Options) -> Result<Self, Failure> {
-        let Opened { mut log, store, snapshots, report } = options.place.open()?;
-        tracing::info!(%report, "opened");
-        let state = recovery::recover(&log, &snapshots)?;
-        let (clock, warning) = SystemClock::start(state.at);
-        if let Some(warning) = warning {
-            tracing::warn!(%warning, "the wall clock disagrees with the log");
-        }
-        let (inbox, messages) = bounded(INBOX_MAX);
-        let (durable, durable_seen) = watch::channel(state.seq);
-        let connections = AtomicU64::new(state.connections);
-        let shared = Arc::new(Shared {
-            state: RwLock::new(state),
-            durable: durable_seen,
-            clock: Arc::new(clock),
-            directory: Directory::default(),
-            inbox,
-            inbox_bytes: AtomicUsize::new(0),
-            pulse: Pulse::default(),
-            progress: Mutex::default(),
-            agent_metrics: Mutex::default(),
-            history: Arc::new(LogHistory::new(store.clone())),
-        });
-        let mut writer = Writer::new(Arc::clone(&shared), shared.clock.mono_ms());
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let start = Command::StartCoordinator { version, settings: options.settings };
-        let first = writer.command(&start, shared.clock.now(), shared.clock.mono_ms());
-        let first = first?;
-        everlog_storage::Log::append(&mut log, &first.frame)?;
-        durable.send_replace(first.frame.last());
-        shared.pulse.turned(Some(first.frame.last()), shared.clock.mono_ms());
-
+        let opened = options.place.open()?;
+        let Core { shared, writer, messages, committer, follower, store, snapshots } =
+            Core::start(opened, options.settings, SNAPSHOT_EVERY, system_clock, Box::new(identity::random))?;
+        let connections = AtomicU64::new(shared.state.read().connections);
         let (turns, decided) = bounded(TURNS_IN_FLIGHT);
-        let (ended, outcome) = watch::channel(None);
-        let (follow, durable_frames) = snapshots::channel();
+        let (ended, outcome) = (committer.ended(), committer.outcome());
         let mut threads = Vec::new();
         // What is in memory has no next start that a snapshot could make quicker.
         let snapshots = (options.place != Place::Memory).then_some(snapshots);
-        if let Some(snapshots) = &snapshots {
-            let follower = snapshots::Follower::new(log.reader(), store.clone(), snapshots.clone(), durable_frames);
+        if snapshots.is_some() {
             threads.push(spawn("everlog-follower", move || follower.run())?);
         }
-        let committer = Committer { log, shared: Arc::clone(&shared), durable, ended: ended.clone(), follow };
         threads.push(spawn("everlog-committer", move || committer.run(&decided))?);
-        let writing = Arc::clone(&shared);
-        threads.push(spawn("everlog-writer", move || write(writer, &writing, &messages, &turns, &ended))?);
+        threads.push(spawn("everlog-writer", move || write(writer, &messages, &turns, &ended))?);
         let parts = Mutex::new(Some(Parts { store, snapshots }));
         Ok(Self { shared, connections, outcome, threads: Mutex::new(threads), parts })
     }
@@ -250,30 +221,17 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 /// The writer's thread.
 fn write(
     mut writer: Writer,
-    shared: &Shared,
     messages: &Receiver<Inbound>,
     turns: &Sender<Turn>,
     ended: &watch::Sender<Option<Outcome>>,
 ) {
-    let mut batch = Vec::with_capacity(TURN_MESSAGES_MAX);
     loop {
-        let idle = Duration::from_millis(writer.idle_ms(shared.clock.now()));
-        match messages.recv_timeout(idle) {
-            Ok(first) => batch.push(first),
-            Err(RecvTimeoutError::Timeout) => {}
+        let first = match messages.recv_timeout(Duration::from_millis(writer.idle_ms())) {
+            Ok(first) => Some(first),
+            Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
-        }
-        let mut bytes: usize = batch.iter().map(|inbound: &Inbound| inbound.bytes).sum();
-        while batch.len() < TURN_MESSAGES_MAX && bytes < TURN_BYTES_MAX {
-            let Ok(inbound) = messages.try_recv() else { break };
-            bytes += inbound.bytes;
-            batch.push(inbound);
-        }
-        shared.inbox_bytes.fetch_sub(bytes, Ordering::AcqRel);
-        let turn = writer.turn(batch.drain(..), messages.is_empty(), shared.clock.now(), shared.clock.mono_ms());
-        let decided = turn.as_ref().ok().filter(|turn| !turn.frame.is_empty()).map(|turn| turn.frame.last());
-        shared.pulse.turned(decided, shared.clock.mono_ms());
-        match turn {
+        };
+        match writer.take(first, messages, TURN_MESSAGES_MAX) {
             Ok(turn) if turn.is_empty() => {}
             Ok(turn) => {
                 let last = turn.last;
@@ -289,4 +247,12 @@ fn write(
             }
         }
     }
+}
+
+fn system_clock(newest: Timestamp) -> Arc<dyn Clock> {
+    let (clock, warning) = SystemClock::start(newest);
+    if let Some(warning) = warning {
+        tracing::warn!(%warning, "the wall clock disagrees with the log");
+    }
+    Arc::new(clock)
 }

@@ -5,17 +5,20 @@ use super::recovery;
 use crate::failure::Failure;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use everlog_replay::Seq;
-use everlog_storage::{LogReader, SNAPSHOT_EVERY, Snapshots, Store};
+use everlog_storage::{LogReader, Snapshots, Store};
 
 /// Tells the follower how far the log is durable. Never waits: only the newest position matters.
 pub(super) struct Follow(Sender<Seq>);
 
 /// Takes snapshots behind the writer.
-pub(super) struct Follower {
+pub(crate) struct Follower {
     log: LogReader,
     store: Store,
     snapshots: Snapshots,
     durable: Receiver<Seq>,
+    /// Events from one snapshot to the next.
+    every: Seq,
+    newest: Seq,
 }
 
 pub(super) fn channel() -> (Follow, Receiver<Seq>) {
@@ -32,27 +35,29 @@ impl Follow {
 }
 
 impl Follower {
-    pub(super) fn new(log: LogReader, store: Store, snapshots: Snapshots, durable: Receiver<Seq>) -> Self {
-        Self { log, store, snapshots, durable }
+    pub(super) fn new(log: LogReader, store: Store, snapshots: Snapshots, durable: Receiver<Seq>, every: Seq) -> Self {
+        let newest = snapshots.list().ok().and_then(|all| all.last().copied()).unwrap_or(0);
+        Self { log, store, snapshots, durable, every, newest }
     }
 
     /// Until the committer ends.
-    pub(super) fn run(self) {
-        let mut newest = self.snapshots.list().ok().and_then(|all| all.last().copied()).unwrap_or(0);
-        for durable in &self.durable {
-            self.tell_findings();
-            if durable < newest + SNAPSHOT_EVERY {
-                continue;
-            }
-            match self.take(durable) {
-                Ok(()) => newest = durable,
-                // The log is whole; a start without this snapshot only takes longer.
-                Err(fault) => {
-                    tracing::warn!(%fault, "no snapshot could be taken; the next one is tried later");
-                    newest = durable;
-                }
-            }
+    pub(super) fn run(mut self) {
+        while let Ok(durable) = self.durable.recv() {
+            self.look(durable);
         }
+    }
+
+    /// Takes a snapshot where one is due.
+    pub(crate) fn look(&mut self, durable: Seq) {
+        self.tell_findings();
+        if durable < self.newest + self.every {
+            return;
+        }
+        if let Err(fault) = self.take(durable) {
+            // The log is whole; a start without this snapshot only takes longer.
+            tracing::warn!(%fault, "no snapshot could be taken; the next one is tried later");
+        }
+        self.newest = durable;
     }
 
     /// Nothing is mended in silence.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::exchange::{Outbox, Outgoing};
 use crate::protocol::{self, Operation, Reply, frame};
-use everlog_replay::{Notice, PipelineId, PipelineStatus, State};
+use everlog_replay::{Command, Notice, PipelineId, PipelineStatus, State};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -9,6 +9,7 @@ use crate::exchange::{Inbound, Outgoing};
 use crate::failure::Bug;
 use crate::protocol::Reply;
 use crate::shared::Shared;
+use crossbeam_channel::Receiver;
 use everlog_replay::codec;
 use everlog_replay::event::{self, Event};
 use everlog_replay::state::Repeat;
@@ -18,6 +19,7 @@ use everlog_replay::{
 use everlog_storage::Frame;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What comes out of a turn. Nothing of it may leave before the frame is durable (law 2).
 #[derive(Debug)]
@@ -108,25 +110,51 @@ pub(super) struct Work<'a> {
 }
 
 impl Writer {
-    /// A writer on a recovered state; every agent gets the time of a lease to come back, from `mono_ms` on.
+    /// A writer on a recovered state; every agent gets the time of a lease to come back, from now on.
     #[must_use]
-    pub(crate) fn new(shared: Arc<Shared>, mono_ms: i64) -> Self {
-        let liveness = Liveness::of(&shared.state.read(), mono_ms);
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let liveness = Liveness::of(&shared.state.read(), shared.clock.mono_ms());
         Self { shared, observations: Observations::default(), liveness, notices: Vec::new(), load: None }
     }
 
-    /// Milliseconds after `now` at which a turn is due although no message came.
+    /// Milliseconds until a turn is due although no message comes.
     #[must_use]
-    pub(crate) fn idle_ms(&self, now: Timestamp) -> u64 {
+    pub(crate) fn idle_ms(&self) -> u64 {
+        let now = self.shared.clock.now();
         let planned = everlog_replay::wake_at(&self.shared.state.read()).map(|at| at.micros_since(now).div_ceil(1_000));
         planned.into_iter().chain([super::TICK_MS]).min().unwrap_or(super::TICK_MS)
+    }
+
+    /// Takes `first` and what waits behind it, at most `most` messages, and reads the clock once.
+    ///
+    /// # Errors
+    /// When the coordinator contradicts itself.
+    pub(crate) fn take(
+        &mut self,
+        first: Option<Inbound>,
+        messages: &Receiver<Inbound>,
+        most: usize,
+    ) -> Result<Turn, Bug> {
+        let mut batch: Vec<Inbound> = first.into_iter().collect();
+        let mut bytes: usize = batch.iter().map(|inbound| inbound.bytes).sum();
+        while batch.len() < most && bytes < super::TURN_BYTES_MAX {
+            let Ok(inbound) = messages.try_recv() else { break };
+            bytes += inbound.bytes;
+            batch.push(inbound);
+        }
+        self.shared.inbox_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let (now, mono_ms) = (self.shared.clock.now(), self.shared.clock.mono_ms());
+        let turn = self.turn(batch, messages.is_empty(), now, mono_ms);
+        let decided = turn.as_ref().ok().filter(|turn| !turn.frame.is_empty()).map(|turn| turn.frame.last());
+        self.shared.pulse.turned(decided, self.shared.clock.mono_ms());
+        turn
     }
 
     /// Takes a whole batch. `drained`: whether the inbox is empty now, so that silence can be told from a queue (law 9).
     ///
     /// # Errors
     /// When the coordinator contradicts itself.
-    pub(crate) fn turn(
+    fn turn(
         &mut self,
         batch: impl IntoIterator<Item = Inbound>,
         drained: bool,
@@ -144,7 +172,12 @@ impl Writer {
         }
         if drained {
             for (agent, silent_ms) in self.liveness.silent(work.state, &shared.directory, mono_ms) {
+                let connection = work.state.agent(&agent).map(|known| known.connection);
                 self.internal(&mut work, &Command::LoseAgent { agent, silent_ms })?;
+                // Only silent, perhaps: whoever is still there has to register again.
+                if let Ok(connection) = connection {
+                    work.turn.send(connection, Outgoing::Lost);
+                }
             }
         }
         if let Some(observed) = self.observations.finished(now) {
@@ -158,8 +191,9 @@ impl Writer {
     ///
     /// # Errors
     /// When the coordinator contradicts itself.
-    pub(crate) fn command(&mut self, command: &Command, now: Timestamp, mono_ms: i64) -> Result<Turn, Bug> {
+    pub(super) fn command(&mut self, command: &Command) -> Result<Turn, Bug> {
         let shared = Arc::clone(&self.shared);
+        let (now, mono_ms) = (shared.clock.now(), shared.clock.mono_ms());
         let state = &mut *shared.state.write();
         let now = now.max(state.at);
         let mut turn = Turn::new(state.seq + 1, now);

@@ -142,14 +142,16 @@ where
             if timer.deadline() != due {
                 timer.as_mut().reset(due);
             }
+            // The timer first: a full outbox must not keep it waiting.
             tokio::select! {
-                batch = self.outbox.take() => self.send_batch(batch.ok_or(End::Stalled)?).await?,
+                biased;
+                () = &mut timer => self.tick().await?,
                 () = self.turns.aside() => {
                     self.begin();
                     self.asides().await?;
                     self.write().await?;
                 }
-                () = &mut timer => self.tick().await?,
+                batch = self.outbox.take() => self.send_batch(batch.ok_or(End::Stalled)?).await?,
             }
         }
     }
@@ -185,9 +187,9 @@ where
     async fn send_batch(&mut self, batch: VecDeque<Outgoing>) -> Result<(), End> {
         self.begin();
         for message in batch {
-            if matches!(message, Outgoing::Close) {
+            if let Some((code, reason)) = farewell(&message) {
                 self.write().await?;
-                self.close(close_code::AWAY, "the coordinator ends").await?;
+                self.close(code, reason).await?;
                 return Err(End::Closed);
             }
             self.render(message);
@@ -279,7 +281,7 @@ where
             Outgoing::Notice(notice) => self.notice(notice),
             Outgoing::Sample(sample) => self.sample(&sample),
             // Ends the batch, and so is dealt with where batches are.
-            Outgoing::Close => {}
+            Outgoing::Close | Outgoing::Lost => {}
         }
     }
 
@@ -407,6 +409,17 @@ where
     fn push(&mut self) {
         self.bytes += self.text.len();
         self.frames.push(Message::Text(Utf8Bytes::from(self.text.as_str())));
+    }
+}
+
+/// How a message ends the connection, where it does.
+fn farewell(message: &Outgoing) -> Option<(u16, &'static str)> {
+    if matches!(message, Outgoing::Close) {
+        Some((close_code::AWAY, "the coordinator ends"))
+    } else if matches!(message, Outgoing::Lost) {
+        Some((close_code::POLICY, "not heard for orchestration.lease_term; connect and register again"))
+    } else {
+        None
     }
 }
 

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite;
-use uuid::Uuid;
 
 /// Serves one connection until it ends, and tells the coordinator that it did. `frame_bytes_max` is for the sentence about longer
 /// ones; the socket enforces it.
@@ -48,6 +47,7 @@ pub(crate) async fn run(
         let reading = reading.run(stream);
         tokio::pin!(reading);
         tokio::select! {
+            biased;
             () = &mut reading => {}
             end = sending => {
                 tracing::debug!(connection, ?end, "a session ends");
@@ -205,7 +205,7 @@ impl Reading<'_> {
             // An answer to the server has no method; what was observed is that there was one.
             FrameType::Response | FrameType::Error => frame.frame_type.as_str().to_owned(),
         };
-        let operation = match interpret(frame, &mut || new_id(self.at)) {
+        let operation = match interpret(frame, &mut || (self.shared.new_id)(self.at)) {
             Ok(operation) => operation,
             Err(refusal) => return Message::Refused { id, method, refusal },
         };
@@ -355,12 +355,4 @@ fn body_of(operation: &Operation, frame: &Frame<'_>) -> [u8; 16] {
         body.copy_from_slice(&hasher.finalize()[..16]);
     }
     body
-}
-
-/// A version 7 UUID of this time.
-fn new_id(at: Timestamp) -> Uuid {
-    const SECOND_US: i64 = 1_000_000;
-    let seconds = u64::try_from(at.0.div_euclid(SECOND_US)).unwrap_or(0);
-    let nanos = u32::try_from(at.0.rem_euclid(SECOND_US) * 1_000).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
 }

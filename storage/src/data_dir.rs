@@ -193,6 +193,8 @@ fn is_blank(disk: &dyn Disk) -> Result<bool, Fault> {
 struct Tail {
     cursor: Cursor,
     head: Head,
+    /// Where the newest frame begins; 0 when the newest segment has none.
+    newest: u64,
     /// Bytes after the last frame that belong to no frame.
     torn: u64,
 }
@@ -207,7 +209,7 @@ fn verify_tail(
     let disk = &*shared.disk;
     let segments = shared.segments();
     check_headers(disk, &segments, witness.head.seq)?;
-    let newest = snapshots.list()?.into_iter().rfind(|seq| *seq <= witness.head.seq).unwrap_or(0);
+    let newest = newest_whole(snapshots, witness.head.seq)?;
     // The anchor's record must be among those that are read, so that its hash can be compared.
     let start = shared.segment_of((newest + 1).min(witness.head.seq).max(1)).unwrap_or(1);
     let mut frames = FrameReader::new(Arc::clone(shared), start, None).checking_chain();
@@ -218,7 +220,7 @@ fn verify_tail(
             met = frames.chain_hash() == witness.head.chain;
         }
     }
-    let chain = frames.chain_hash();
+    let (chain, newest) = (frames.chain_hash(), frames.frame_at());
     let (cursor, next, torn) = frames.end();
     let Some(mut cursor) = cursor else {
         return Err(lost(disk, 1, witness.head.seq));
@@ -256,7 +258,8 @@ fn verify_tail(
     }
     report.verified_from = start;
     report.last = next - 1;
-    Ok(Tail { torn: rest.used_until.saturating_sub(cursor.offset()), head: Head { seq: next - 1, chain }, cursor })
+    let torn = rest.used_until.saturating_sub(cursor.offset());
+    Ok(Tail { newest, torn, head: Head { seq: next - 1, chain }, cursor })
 }
 
 /// The first segment starts with record 1, and every segment names the one before it.
@@ -273,6 +276,17 @@ fn check_headers(disk: &dyn Disk, segments: &[Seq], anchored: Seq) -> Result<(),
         previous = *first;
     }
     Ok(())
+}
+
+/// The newest snapshot up to `head` that is whole, 0 for none. A damaged one stands for nothing: what lies before it is read at
+/// this start, and has to be proven before anything is changed.
+fn newest_whole(snapshots: &Snapshots, head: Seq) -> Result<Seq, Fault> {
+    for seq in snapshots.list()?.into_iter().rev().filter(|seq| *seq <= head) {
+        if snapshots.read(seq)?.is_ok() {
+            return Ok(seq);
+        }
+    }
+    Ok(0)
 }
 
 /// A snapshot that is whole and knows more than the log does: the log was cut.
@@ -294,7 +308,9 @@ fn lost(disk: &dyn Disk, first: Seq, last: Seq) -> Fault {
     }
 }
 
-/// Clears what is left of a torn frame, and makes durable what a killed process may have left in the page cache.
+/// Clears what is left of a torn frame, and makes durable what a killed process may have left in the page cache. Its last sync may
+/// have failed: pages that are clean since then, and not on disk, are written only if they are made dirty again. So the newest
+/// frame is written over itself; everything before it was synced before it was written.
 fn cut_and_sync(disk: &dyn Disk, tail: Tail, report: &mut OpenReport) -> Result<End, Fault> {
     let offset = tail.cursor.offset();
     let segment = Segment::open(disk, tail.cursor.segment().head.first, Access::Write)?;
@@ -304,7 +320,17 @@ fn cut_and_sync(disk: &dyn Disk, tail: Tail, report: &mut OpenReport) -> Result<
         cleared.map_err(fault(disk, "clear the torn end of", &segment.name))?;
         report.findings.push(Finding::TornTail { file: path_of(disk, &segment.name), offset, bytes: tail.torn });
     }
+    if tail.newest > 0 {
+        let mut frame = vec![0; usize::try_from(offset - tail.newest).unwrap_or(usize::MAX)];
+        let read = segment.file.read_at(&mut frame, tail.newest);
+        let written = read.and_then(|read| segment.file.write_at(&frame[..read], tail.newest));
+        written.map_err(fault(disk, "write the newest frame again to", &segment.name))?;
+    }
     segment.file.sync_data().map_err(fault(disk, "sync", &segment.name))?;
+    // The names of the segment and of the anchor, likewise.
+    for dir in [COMMIT_DIR, ""] {
+        disk.sync_dir(dir).map_err(fault(disk, "sync", dir))?;
+    }
     Ok(End { segment, offset, head: tail.head })
 }
 

@@ -194,6 +194,8 @@ pub struct FrameReader {
     limit: Option<Seq>,
     check: Option<ChainCheck>,
     chain: ChainHash,
+    /// Offset of the frame read last in its segment.
+    at: u64,
     done: bool,
     /// Offset in this segment from which the next waymark is due.
     remember_at: u64,
@@ -211,6 +213,7 @@ impl FrameReader {
             limit,
             check: None,
             chain: ChainHash::default(),
+            at: 0,
             done: false,
             remember_at: 0,
             torn: None,
@@ -226,6 +229,11 @@ impl FrameReader {
     /// Chain hash after the frame read last.
     pub(crate) fn chain_hash(&self) -> ChainHash {
         self.chain
+    }
+
+    /// Offset of the frame read last in its segment; 0 for none in the segment at hand.
+    pub(crate) fn frame_at(&self) -> u64 {
+        self.at
     }
 
     /// Where the reading stopped: the cursor there, the next sequence number, and what was found there.
@@ -268,6 +276,7 @@ impl FrameReader {
             let offset = cursor.offset();
             let detail = match self.find(&*disk, frame)? {
                 Step::Frame(head) => {
+                    self.at = offset;
                     if offset >= self.remember_at {
                         let segment = self.segment_first();
                         self.shared.remember(head.first, segment, offset);
@@ -381,6 +390,7 @@ impl FrameReader {
         }
         self.cursor = Some(cursor);
         self.remember_at = 0;
+        self.at = 0;
         Ok(true)
     }
 

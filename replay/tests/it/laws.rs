@@ -105,7 +105,12 @@ fn nothing_waits_in_vain(state: &State) {
             continue;
         }
         let free = state.agents.iter().find(|(_, agent)| fits(state, task, agent));
-        assert!(free.is_none(), "'{}' waits while {} is free", task.name, free.expect("it is some").1.id);
+        assert!(
+            free.is_none(),
+            "'{}' waits while {} is free",
+            task.name,
+            free.map_or("", |(_, agent)| agent.id.as_str())
+        );
     }
 }
 

@@ -77,6 +77,7 @@ impl Stage {
             state: RwLock::new(State::default()),
             durable: seen,
             clock: Arc::new(TokioClock(Instant::now())),
+            new_id: Box::new(crate::identity::random),
             directory: Directory::default(),
             inbox: sender,
             inbox_bytes: Default::default(),

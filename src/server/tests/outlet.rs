@@ -87,6 +87,16 @@ async fn the_end_of_the_coordinator_comes_after_what_stands_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whose_agent_is_lost_is_told_to_come_back() {
+    let stage = Stage::new(10);
+    let (mut peer, outbox) = stage.peer().await;
+    outbox.send([recorded("last"), Outgoing::Lost]);
+    assert_eq!(peer.frame().await["id"], "last");
+    let Got::Close(frame) = peer.got().await else { panic!("it stays connected") };
+    assert_eq!((frame.code, frame.reason.contains("register again")), (1008, true), "{}", frame.reason);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_takes_nothing_is_cut_off() {
     let stage = Stage::new(10);
     let (peer, outbox) = stage.peer().await;

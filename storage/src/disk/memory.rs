@@ -398,11 +398,18 @@ struct MemoryFile {
 }
 
 impl MemoryFile {
+    /// A sync. One that fails on a disk that goes on working loses what it was to make durable: the pages count as clean from
+    /// then on, so that no later sync writes them, although reading goes on to show them (what Linux does).
     fn settle(&self) -> io::Result<()> {
         let mut inner = self.inner.lock();
-        inner.step()?;
-        inner.settle(|change| change.file() == Some(self.file));
-        Ok(())
+        let step = inner.step();
+        let covered = |change: &Change| change.file() == Some(self.file);
+        if step.is_ok() {
+            inner.settle(covered);
+        } else if inner.fail.is_some_and(|plan| !plan.forever) {
+            inner.pending.retain(|change| !covered(change));
+        }
+        step
     }
 }
 

@@ -169,3 +169,25 @@ fn a_torn_tail_at_every_byte_of_the_last_frame_is_cut() {
     }
     assert!(end - start > 100 && quiet().first_segment_bytes > end as u64);
 }
+
+/// A killed process leaves in the page cache what a failed operation kept from the disk; the next one reads it there and builds on
+/// it. A power cut then must not take the ground away.
+#[test]
+fn what_a_restart_builds_on_is_durable_whatever_failed_before() {
+    let lengthy = || {
+        let disk = MemoryDisk::new();
+        session(&disk);
+        disk.operations()
+    };
+    for k in 0..lengthy() {
+        let disk = MemoryDisk::new();
+        disk.fail(Some(FailPlan { after: k, errno: EIO, forever: false }));
+        session(&disk);
+        disk.fail(None);
+        let mut opened = open(&disk).unwrap_or_else(|fault| panic!("operation {k} failed once: {fault}"));
+        append(&mut opened.log, 3).unwrap();
+        let acknowledged = opened.log.durable();
+        drop(opened);
+        must_come_back(&disk.crash_image(&CrashPlan::Nothing), acknowledged, acknowledged, &format!("operation {k}"));
+    }
+}

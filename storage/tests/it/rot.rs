@@ -156,6 +156,18 @@ fn damage_before_the_newest_snapshot_is_found_by_reading_and_by_verifying() {
     assert_eq!(opened.log.reader().verify(from, 240).unwrap().last, 240);
 }
 
+#[test]
+fn damage_before_a_damaged_snapshot_is_found_before_anything_is_changed() {
+    let disk = grown();
+    let opened = open(&disk).unwrap();
+    opened.snapshots.write(240, |out| out.write_all(b"state")).unwrap();
+    drop(opened);
+    assert!(disk.rot("snapshots/00000000000000000240.snap", |bytes| bytes[30] ^= 1));
+    assert_eq!(open(&disk).unwrap().report.verified_from, 1);
+    assert!(disk.rot(FIRST, |bytes| bytes[4096 + 500] ^= 1));
+    assert!(refused(&disk).contains("record"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 

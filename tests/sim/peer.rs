@@ -1,0 +1,175 @@
+//! What agents and hosts have in common: a connection that fails them, and requests that they repeat.
+
+use super::audit::Audit;
+use super::faults::{Fault, Rates};
+use super::marks::{Marks, Phase};
+use super::random::Random;
+use super::trace::Trace;
+use super::wire::{Awaited, Line, Said, Wire};
+use axum::extract::ws::Message;
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// What everybody in the world shares.
+pub(super) struct Around {
+    pub(super) random: Random,
+    pub(super) rates: Rates,
+    pub(super) marks: Marks,
+    pub(super) trace: Trace,
+    pub(super) audit: Audit,
+    pub(super) phase: Phase,
+    /// Monotonic milliseconds.
+    pub(super) now: u64,
+}
+
+impl Around {
+    /// Whether the fault happens now; then it is on record.
+    pub(super) fn strike(&mut self, fault: Fault) -> bool {
+        let strikes = self.rates.strike(fault, &mut self.random);
+        if strikes {
+            self.struck(fault);
+        }
+        strikes
+    }
+
+    pub(super) fn struck(&mut self, fault: Fault) {
+        self.marks.fault(fault, self.phase);
+        self.trace.note(&format!("fault {}", fault.name()));
+    }
+
+    pub(super) fn note(&mut self, what: &str) {
+        self.trace.note(what);
+    }
+}
+
+/// A client of the coordinator.
+pub(super) struct Peer {
+    pub(super) line: Option<Line>,
+    /// When it tries to connect, while it is not.
+    pub(super) connect_at: u64,
+    /// It reads nothing before this time.
+    deaf_until: u64,
+    latency_ms: u64,
+    /// What has not been answered, by id, oldest first by number.
+    pub(super) unanswered: BTreeMap<u64, String>,
+    sent: u64,
+}
+
+impl Peer {
+    pub(super) fn new(around: &mut Around) -> Self {
+        let (connect_at, latency_ms) = (around.random.between(0, 50), around.random.between(0, 5));
+        Self { line: None, connect_at, deaf_until: 0, latency_ms, unanswered: BTreeMap::new(), sent: 0 }
+    }
+
+    /// A new connection, for the server to serve.
+    pub(super) fn connect(&mut self, now: u64) -> Line {
+        let line = Rc::new(RefCell::new(Wire::new(now)));
+        self.line = Some(Rc::clone(&line));
+        line
+    }
+
+    /// Gives the connection up; whether the server is told depends on how.
+    pub(super) fn part(&mut self, told: bool, around: &mut Around) {
+        if let Some(line) = self.line.take() {
+            line.borrow_mut().client_gone = told;
+        }
+        self.connect_at = around.now + around.random.between(1, 800);
+    }
+
+    /// What befalls the connection.
+    pub(super) fn trouble(&mut self, around: &mut Around) {
+        let Some(line) = self.line.clone() else { return };
+        if around.strike(Fault::Reset) {
+            self.part(true, around);
+        } else if around.strike(Fault::HalfOpen) {
+            self.part(false, around);
+        } else if around.strike(Fault::Partition) {
+            line.borrow_mut().frozen_until = around.now + around.random.between(10, 8_000);
+        } else if around.strike(Fault::SlowReader) {
+            self.deaf_until = around.now + around.random.between(100, 30_000);
+        } else if around.strike(Fault::Garbage) {
+            // Each with the id under which it is refused.
+            let texts = [
+                ("garbage", "unknown"),
+                ("{", "unknown"),
+                ("[]", "unknown"),
+                (r#"{"id":7}"#, "7"),
+                ("null", "unknown"),
+            ];
+            let (text, id) = texts[around.random.below(texts.len())];
+            line.borrow_mut().awaited.push_back(Awaited { id: id.to_owned(), reused: false });
+            self.say(text.to_owned(), around);
+        }
+    }
+
+    fn say(&mut self, text: String, around: &mut Around) {
+        let Some(line) = &self.line else { return };
+        let due = around.now + around.random.between(0, self.latency_ms);
+        line.borrow_mut().say(due, Message::text(text));
+    }
+
+    /// Asks something new; its id.
+    pub(super) fn request(&mut self, method: &'static str, params: &Value, around: &mut Around) -> String {
+        let id = around.random.uuid().to_string();
+        self.ask(&id, method, &params.to_string(), around);
+        if around.strike(Fault::RequestReused) {
+            let other = format!(r#"{{"name":"another {id}","key":"k","value":1}}"#);
+            self.send_request(&id, "memory/set", &other, true, around);
+        }
+        id
+    }
+
+    /// Asks; the same id with the same body is the same request.
+    pub(super) fn ask(&mut self, id: &str, method: &'static str, params: &str, around: &mut Around) {
+        around.audit.asked(id, method, params);
+        self.unanswered.insert(self.sent, id.to_owned());
+        self.sent += 1;
+        self.send_request(id, method, params, false, around);
+    }
+
+    fn send_request(&mut self, id: &str, method: &str, params: &str, reused: bool, around: &mut Around) {
+        let Some(line) = &self.line else { return };
+        line.borrow_mut().awaited.push_back(Awaited { id: id.to_owned(), reused });
+        let method = if method == "model/report" { "model/metrics" } else { method };
+        self.say(format!(r#"{{"id":"{id}","type":"request","method":"{method}","params":{params}}}"#), around);
+    }
+
+    pub(super) fn notify(&mut self, method: &str, params: &Value, around: &mut Around) {
+        self.say(format!(r#"{{"id":"","type":"notification","method":"{method}","params":{params}}}"#), around);
+    }
+
+    /// Repeats what was not answered, or, out of caution, what was.
+    pub(super) fn repeat(&mut self, id: &str, around: &mut Around) {
+        if let Some(asked) = around.audit.find(id).cloned() {
+            self.send_request(id, asked.method, &asked.params, false, around);
+        }
+    }
+
+    /// The next frame; pings are answered, and the end of the connection is noticed.
+    pub(super) fn hear(&mut self, around: &mut Around) -> Option<Rc<Value>> {
+        if self.deaf_until > around.now {
+            return None;
+        }
+        loop {
+            let line = self.line.clone()?;
+            let said = line.borrow_mut().hear(around.now);
+            match said {
+                Some(Said::Frame(frame)) => {
+                    if let Some(id) = frame["id"].as_str().filter(|_| frame["type"] == "response") {
+                        self.unanswered.retain(|_, asked| asked != id);
+                    }
+                    return Some(frame);
+                }
+                Some(Said::Ping) => {
+                    let due = around.now + self.latency_ms;
+                    line.borrow_mut().say(due, Message::Pong(Default::default()));
+                }
+                Some(Said::Closed) => self.part(true, around),
+                None if line.borrow().server_gone => self.part(true, around),
+                None => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The world of one seed: a coordinator that dies and comes back, agents, hosts, and what befalls them all.
+
+use super::agent::Agent;
+use super::audit::Audit;
+use super::clock::Hands;
+use super::disk::with_meanwhile;
+use super::faults::{Fault, Rates};
+use super::host::Host;
+use super::ledger::Ledger;
+use super::marks::{Marks, Phase};
+use super::node::{Node, Outside};
+use super::peer::{Around, Peer};
+use super::random::Random;
+use super::swarm::Swarm;
+use super::trace::Trace;
+use crate::exchange::Message;
+use everlog_replay::{Event, Seq, State};
+use everlog_storage::{FailPlan, MemoryDisk};
+use parking_lot::Mutex;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a failing disk answers.
+pub(super) const EIO: i32 = 5;
+/// Turns between two comparisons of the whole state with its replay; what a turn touched is compared at once.
+const WHOLE_EVERY: u64 = 50;
+/// Events between two replays from the first event on, beside those at every start.
+const REPLAY_EVERY: Seq = 1_000;
+/// Milliseconds between two syncs of the anchor, as the product's keeper has it.
+const ANCHOR_EVERY_MS: u64 = 250;
+
+/// See the module.
+pub(super) struct World {
+    pub(super) around: Around,
+    pub(super) swarm: Swarm,
+    pub(super) outside: Outside,
+    pub(super) disk: MemoryDisk,
+    pub(super) node: Option<Node>,
+    pub(super) ledger: Ledger,
+    /// The state that follows from the records, one by one.
+    pub(super) shadow: State,
+    pub(super) agents: Vec<Agent>,
+    pub(super) hosts: Vec<Host>,
+    /// When the coordinator is started again, while it is down.
+    pub(super) start_at: u64,
+    writer_stalls_until: u64,
+    committer_stalls_until: u64,
+    pub(super) full_until: u64,
+    anchor_at: u64,
+    turns: u64,
+    pub(super) starts: u64,
+    pub(super) crashes: u64,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, without: &BTreeSet<Fault>, aloud: bool) -> Self {
+        let mut random = Random::new(seed);
+        let swarm = Swarm::draw(&mut random, without);
+        let ids = Arc::new(Mutex::new(Random::new(random.next())));
+        let mut around = Around {
+            random,
+            rates: swarm.rates.clone(),
+            marks: Marks::default(),
+            trace: Trace::new(aloud),
+            audit: Audit::default(),
+            phase: Phase::Down,
+            now: 0,
+        };
+        let agents = (0..swarm.agents).map(|nth| Agent::new(nth, &mut around)).collect();
+        let hosts = (0..swarm.hosts).map(|_| Host::new(&mut around)).collect();
+        let outside = Outside { hands: Hands::new(), ids, now: Rc::new(Cell::new(0)), durable: Rc::new(Cell::new(0)) };
+        Self {
+            around,
+            swarm,
+            outside,
+            disk: MemoryDisk::new(),
+            node: None,
+            ledger: Ledger::default(),
+            shadow: State::default(),
+            agents,
+            hosts,
+            start_at: 0,
+            writer_stalls_until: 0,
+            committer_stalls_until: 0,
+            full_until: 0,
+            anchor_at: 0,
+            turns: 0,
+            starts: 0,
+            crashes: 0,
+        }
+    }
+
+    /// The whole story: first everything goes wrong, then everything heals and all work has to end.
+    pub(super) async fn run(&mut self) {
+        for step in 0..self.swarm.steps {
+            if step == self.swarm.steps / 2 && self.crashes == 0 {
+                self.around.struck(Fault::PowerCut);
+                self.power_cut();
+            }
+            self.step().await;
+        }
+        self.heal().await;
+    }
+
+    async fn step(&mut self) {
+        let random = &mut self.around.random;
+        let pace = self.swarm.pace_ms;
+        let passed = match random.below(100) {
+            0 => random.between(pace, pace * 50),
+            1..=49 => random.between(0, 3),
+            _ => random.between(0, pace),
+        };
+        self.pass(passed).await;
+        let mut parts: [fn(&mut Self); 6] =
+            [Self::agents, Self::hosts, Self::poll, Self::write, Self::commit, Self::chores];
+        self.around.random.shuffle(&mut parts);
+        for part in parts {
+            part(self);
+        }
+        if self.around.phase != Phase::Healing {
+            self.misfortunes();
+        }
+    }
+
+    async fn pass(&mut self, ms: u64) {
+        self.outside.hands.advance(ms);
+        tokio::time::advance(Duration::from_millis(ms)).await;
+        self.look_at_the_clock();
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let now = self.outside.hands.now();
+        (self.around.now, self.around.trace.now) = (now, now);
+        self.outside.now.set(now);
+    }
+
+    fn agents(&mut self) {
+        let mut order: Vec<usize> = (0..self.agents.len()).collect();
+        self.around.random.shuffle(&mut order);
+        for nth in order {
+            if !self.around.random.percent(40) {
+                continue;
+            }
+            let agent = &mut self.agents[nth];
+            admit(&mut agent.peer, &mut self.node, &self.outside, self.around.now);
+            agent.act(&mut self.around);
+        }
+    }
+
+    fn hosts(&mut self) {
+        let wanted: u64 = self.hosts.iter().map(|host| host.wanted).sum();
+        let more = wanted < self.swarm.tasks && self.around.phase != Phase::Healing;
+        for host in &mut self.hosts {
+            admit(&mut host.peer, &mut self.node, &self.outside, self.around.now);
+            if self.around.phase == Phase::Healing {
+                host.attend(&mut self.around);
+            } else {
+                host.act(more, &mut self.around);
+            }
+        }
+    }
+
+    /// The sessions go on, and what they wrote is looked at before it goes on its way.
+    fn poll(&mut self) {
+        let Some(node) = &self.node else { return };
+        node.sessions.poll(self.around.now, &mut self.around.random);
+        self.inspect();
+    }
+
+    fn inspect(&mut self) {
+        let Some(node) = &self.node else { return };
+        let around = &mut self.around;
+        for (connection, line) in node.sessions.lines() {
+            let mut wire = line.borrow_mut();
+            for (said, durable) in std::mem::take(&mut wire.fresh) {
+                around.audit.left(&mut wire, &said, durable, &self.ledger.book, &mut around.marks);
+                if let super::wire::Said::Frame(frame) = &said {
+                    let (method, id) = (frame["method"].as_str().unwrap_or(""), frame["id"].as_str().unwrap_or(""));
+                    around.trace.note(&format!("to {connection}: {method}{} {id}", frame["error"]["code"]));
+                }
+                let due = around.now + around.random.between(0, 5);
+                wire.forward(due, said);
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let now = self.around.now;
+        let Some(node) = self.node.as_mut().filter(|_| self.writer_stalls_until <= now) else { return };
+        let Some(turn) = node.decide(now, self.swarm.batch) else { return };
+        let records = turn.frame.records().map(|(_, record)| record.to_vec()).collect();
+        let envelopes = self.ledger.enter(records);
+        let waiting = node.waiting();
+        let state = node.core.shared.state.read();
+        for envelope in &envelopes {
+            self.around.marks.event(&envelope.event);
+            self.around.audit.follows(envelope);
+            self.around.trace.note(&format!("{} {:?} {}", envelope.seq, envelope.actor, envelope.event.name()));
+            if let Event::AgentLost(lost) = &envelope.event
+                && let Ok(agent) = state.agent(&lost.agent)
+            {
+                assert!(!waiting.contains(&agent.connection), "law 9: {} is lost and its message waits", agent.id);
+                let silent_ms = node.sessions.silent_ms(agent.connection, now).unwrap_or(u64::MAX);
+                let lease_ms = state.settings.lease_ms;
+                assert!(silent_ms >= lease_ms, "law 9: {} is lost after {silent_ms} ms of silence", agent.id);
+            }
+        }
+        super::check::follow(&mut self.shadow, &state, &envelopes);
+        super::check::laws(&state);
+        self.turns += 1;
+        let is_replayed = envelopes.iter().any(|envelope| envelope.seq.is_multiple_of(REPLAY_EVERY));
+        if is_replayed {
+            self.shadow = self.ledger.replay();
+        }
+        if is_replayed || self.turns.is_multiple_of(WHOLE_EVERY) {
+            super::check::whole(&self.ledger, &self.shadow, &state);
+        }
+    }
+
+    fn commit(&mut self) {
+        let now = self.around.now;
+        let Some(node) = self.node.as_mut().filter(|_| self.committer_stalls_until <= now) else { return };
+        let Some(turn) = node.decided.pop_front() else { return };
+        let (last, frame_last) = (turn.last, turn.frame.last());
+        let cut = self.around.strike(Fault::CutInCommit);
+        let once = !cut && self.around.strike(Fault::DiskError);
+        if cut || once {
+            let after = self.around.random.between(0, 4);
+            self.disk.fail(Some(FailPlan { after, errno: EIO, forever: cut }));
+        }
+        let (sessions, mut random) = (node.sessions.clone(), Random::new(self.around.random.next()));
+        let committer = &mut node.core.committer;
+        let done = with_meanwhile(move || sessions.poll(now, &mut random), || committer.take(turn));
+        self.disk.fail(None);
+        self.inspect();
+        match done {
+            Ok(()) => {
+                self.outside.durable.set(self.outside.durable.get().max(frame_last));
+                self.around.note(&format!("durable {frame_last}"));
+                if last {
+                    self.close();
+                }
+            }
+            Err(failure) => {
+                self.around.note(&format!("the coordinator ends: {failure}"));
+                if super::life::is_full(&failure.to_string()) {
+                    // Nothing of it was written; the log may say why it ends.
+                    self.ledger.cut(self.outside.durable.get());
+                }
+                if cut { self.power_cut() } else { self.kill() }
+            }
+        }
+    }
+
+    /// What is done beside the log: the anchor, snapshots.
+    fn chores(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        if self.anchor_at <= self.around.now {
+            self.anchor_at = self.around.now + ANCHOR_EVERY_MS;
+            node.core.committer.log.sync_anchor().unwrap_or_else(|fault| panic!("{fault}"));
+        }
+        if self.around.random.percent(20) {
+            let cut = self.around.strike(Fault::CutInSnapshot);
+            if cut {
+                let after = self.around.random.between(0, 5);
+                self.disk.fail(Some(FailPlan { after, errno: EIO, forever: true }));
+            }
+            node.core.follower.look(self.outside.durable.get());
+            self.disk.fail(None);
+            if cut {
+                self.power_cut();
+            }
+        }
+    }
+
+    fn misfortunes(&mut self) {
+        let now = self.around.now;
+        if self.around.strike(Fault::ClockJump) {
+            let far = if self.around.random.percent(10) { 400_000_000_000 } else { 100_000 };
+            let jump = self.around.random.between(0, 2 * far) as i64 - far as i64;
+            self.outside.hands.jump(jump);
+        }
+        if self.around.strike(Fault::Suspend) {
+            let ms = self.around.random.between(1_000, 900_000);
+            self.outside.hands.advance(ms);
+            self.look_at_the_clock();
+        }
+        if self.full_until != 0 && self.full_until <= now {
+            self.full_until = 0;
+            self.disk.set_capacity(None);
+        }
+        if self.node.is_none() {
+            return self.start_when_due();
+        }
+        if self.around.strike(Fault::WriterStalls) {
+            self.writer_stalls_until = now + self.around.random.between(10, 20_000);
+        }
+        if self.around.strike(Fault::CommitterStalls) {
+            self.committer_stalls_until = now + self.around.random.between(10, 5_000);
+        }
+        if self.around.random.percent(1) {
+            let (cpu, memory) = (self.around.random.between(0, 20_000) as u32, self.around.random.between(0, 4 << 20));
+            self.hand_in(Message::Load { cpu, memory });
+        }
+        if self.around.strike(Fault::DiskFull) {
+            self.disk.set_capacity(Some(self.disk.used() + self.around.random.between(0, 40_000) as usize));
+            self.full_until = now + self.around.random.between(100, 10_000);
+        }
+        if self.around.strike(Fault::Drain) {
+            self.hand_in(Message::Drain { reason: "it was asked to".to_owned() });
+        }
+        if self.around.strike(Fault::Kill) {
+            self.kill();
+        } else if self.around.strike(Fault::PowerCut) {
+            self.power_cut();
+        }
+    }
+
+    fn hand_in(&self, message: Message) {
+        if let Some(node) = &self.node {
+            node.hand_in(message);
+        }
+    }
+
+    /// Nothing goes wrong any more, and everybody wants an end.
+    async fn heal(&mut self) {
+        self.around.note("healing");
+        self.around.rates = Rates::none();
+        self.disk.set_capacity(None);
+        self.full_until = 0;
+        (self.writer_stalls_until, self.committer_stalls_until) = (0, 0);
+        if self.node.is_none() {
+            self.start_at = 0;
+            self.start_when_due();
+        }
+        self.around.phase = Phase::Healing;
+        self.hand_in(Message::Load { cpu: 0, memory: 0 });
+        super::healing::heal(self).await;
+        // Once more from the log alone.
+        self.kill();
+        super::rot::delete_snapshots(&self.disk);
+        self.start_at = 0;
+        self.start_when_due();
+    }
+
+    /// Time passes, and everybody does what is to be done.
+    pub(super) async fn quiet_step(&mut self, ms: u64) {
+        self.pass(ms).await;
+        if self.node.is_none() {
+            self.start_when_due();
+        }
+        for part in [Self::agents, Self::hosts, Self::poll, Self::write, Self::commit, Self::poll] {
+            part(self);
+        }
+    }
+}
+
+/// Whoever wants to connect does, while the coordinator lets anybody in.
+fn admit(peer: &mut Peer, node: &mut Option<Node>, outside: &Outside, now: u64) {
+    if peer.line.is_none()
+        && peer.connect_at <= now
+        && let Some(node) = node.as_mut().filter(|node| !node.is_last)
+    {
+        node.connect(&peer.connect(now), outside);
+    }
+}
