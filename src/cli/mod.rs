@@ -77,6 +77,7 @@ impl Verb {
 pub fn main() -> ExitCode {
     let Cli { verb } = Cli::parse();
     start_log(verb.log_level());
+    leave_out_caught_panics();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return report(Trouble::Failed(format!("this process cannot start: {error}"))),
@@ -98,6 +99,16 @@ fn start_log(level: &str) {
         .with_ansi(colours)
         .with_target(false)
         .init();
+}
+
+/// sled panics on files that the disk damaged. The store catches that, mends what it can and says so: to a person it is no panic.
+fn leave_out_caught_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !everlog_storage::is_fenced() {
+            usual(panic);
+        }
+    }));
 }
 
 fn report(trouble: Trouble) -> ExitCode {

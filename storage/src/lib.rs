@@ -35,7 +35,7 @@ pub use reader::{FrameReader, LogReader, Verified};
 pub use report::{Finding, OpenReport};
 pub use snapshots::{SNAPSHOT_EVERY, Snapshots};
 pub use spare::RESERVE_BYTES;
-pub use store::{History, IndexFn, IndexKeys, RecordsWith, Run, RunsWith, Store};
+pub use store::{History, IndexFn, IndexKeys, RecordsWith, Run, RunsWith, Store, is_fenced};
 pub use wire::{ChainHash, MAX_FRAME_BYTES};
 
 /// Place of a record in the log. The first is 1, and there are no gaps.

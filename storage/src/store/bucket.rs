@@ -5,6 +5,7 @@
 //! every call into sled is fenced against panics, and whatever is read is checked against its own checksum. A bucket
 //! that fails is [`Trouble`]; its records are all in the commit log.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,9 +94,26 @@ impl Note {
     }
 }
 
+thread_local! {
+    static FENCED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a call into sled whose panic is caught and told as a [`Finding`](crate::Finding): a panic
+/// hook need not tell it again.
+pub fn is_fenced() -> bool {
+    FENCED.get()
+}
+
+fn catch<T>(call: impl FnOnce() -> T) -> std::thread::Result<T> {
+    let outer = FENCED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(call));
+    FENCED.set(outer);
+    result
+}
+
 /// Runs a call into sled: a panic or an error is trouble, not ours.
-pub(crate) fn fenced<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+fn fenced<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
+    match catch(call) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(sort(&error)),
         Err(_) => Err(Trouble::Damaged("sled panicked on it".to_owned())),
@@ -135,17 +153,32 @@ fn disk_trouble(error: io::Error) -> Trouble {
 /// An open bucket; clones share the database.
 #[derive(Debug, Clone)]
 pub(crate) struct BucketDb {
-    db: Db,
+    /// `None` only while it is dropped.
+    db: Option<Db>,
     dir: PathBuf,
 }
 
+impl Drop for BucketDb {
+    fn drop(&mut self) {
+        // The last handle syncs, and sled panics when the disk refuses. What is lost then is fed again.
+        let _ = catch(|| drop(self.db.take()));
+    }
+}
+
 impl BucketDb {
+    fn call<T>(&self, call: impl FnOnce(&Db) -> sled::Result<T>) -> Result<T, Trouble> {
+        match &self.db {
+            Some(db) => fenced(|| call(db)),
+            None => Err(Trouble::Disk("it is closed".to_owned())),
+        }
+    }
+
     /// Opens or creates the database in `dir` and makes its directory entries durable.
     pub(crate) fn open(dir: &Path) -> Result<Self, Trouble> {
         let fresh = !dir.exists();
         remove_stray_snapshots(dir).map_err(disk_trouble)?;
         let db = open_patiently(dir)?;
-        let bucket = Self { db, dir: dir.to_path_buf() };
+        let bucket = Self { db: Some(db), dir: dir.to_path_buf() };
         if fresh {
             bucket.sync_names().map_err(disk_trouble)?;
         }
@@ -155,7 +188,7 @@ impl BucketDb {
     /// Reads everything once: values, their order, the index entries and the tie to the log.
     pub(crate) fn check(&self, first: Seq, log: &LogReader, index_version: u32) -> Result<Note, Trouble> {
         let damaged = |detail: String| Err(Trouble::Damaged(detail));
-        let note = match fenced(|| self.db.get(NOTE))? {
+        let note = match self.call(|db| db.get(NOTE))? {
             Some(bytes) => match Note::parse(&bytes) {
                 Some(note) => note,
                 None => return damaged("its note is unreadable".to_owned()),
@@ -167,8 +200,8 @@ impl BucketDb {
         }
         let mut found = Note::default();
         let mut next = first;
-        let scan = fenced(|| {
-            for entry in self.db.iter() {
+        let scan = self.call(|db| {
+            for entry in db.iter() {
                 let (key, value) = entry?;
                 if key == NOTE {
                     continue;
@@ -204,12 +237,12 @@ impl BucketDb {
 
     /// Applies a batch.
     pub(crate) fn apply(&self, batch: Batch) -> Result<(), Trouble> {
-        fenced(|| self.db.apply_batch(batch))
+        self.call(|db| db.apply_batch(batch))
     }
 
     /// Makes everything applied so far durable: sled's flush syncs nothing that survives a power cut.
     pub(crate) fn sync(&self) -> Result<(), Trouble> {
-        fenced(|| self.db.flush())?;
+        self.call(|db| db.flush())?;
         self.sync_names().map_err(disk_trouble)
     }
 
@@ -227,8 +260,8 @@ impl BucketDb {
 
     /// The run that holds `seq`: its first record and its value, checked.
     pub(crate) fn run_of(&self, seq: Seq) -> Result<(Seq, IVec), Trouble> {
-        let found = fenced(|| match seq.checked_add(1) {
-            Some(after) => self.db.get_lt(run_key(after)),
+        let found = self.call(|db| match seq.checked_add(1) {
+            Some(after) => db.get_lt(run_key(after)),
             None => Ok(None),
         })?;
         let checked = found.and_then(|(key, value)| {
@@ -242,9 +275,9 @@ impl BucketDb {
     /// The runs of an index key from the one that could hold `from` on, as first and last record.
     pub(crate) fn runs_of(&self, prefix: &[u8], from: Seq) -> Result<Vec<(Seq, Seq)>, Trouble> {
         let key = |seq: Seq| [prefix, &seq.to_be_bytes()].concat();
-        let found = fenced(|| {
-            let before = self.db.range(key(0)..key(from)).next_back();
-            let after = self.db.range(key(from)..=key(Seq::MAX));
+        let found = self.call(|db| {
+            let before = db.range(key(0)..key(from)).next_back();
+            let after = db.range(key(from)..=key(Seq::MAX));
             before.into_iter().chain(after).map(|entry| entry.map(|(_, runs)| runs)).collect::<sled::Result<Vec<_>>>()
         })?;
         Ok(found.iter().flat_map(|value| indexed_runs(value)).collect())
@@ -252,7 +285,7 @@ impl BucketDb {
 
     /// First record of the last batch that starts before a time.
     pub(crate) fn run_before(&self, time_key: &[u8]) -> Result<Option<Seq>, Trouble> {
-        let found = fenced(|| self.db.get_lt(time_key))?;
+        let found = self.call(|db| db.get_lt(time_key))?;
         Ok(found.and_then(|(key, _)| seq_of(&key).filter(|_| key.first() == Some(&TIME))))
     }
 }

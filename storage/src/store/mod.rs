@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
+pub use bucket::is_fenced;
 use bucket::{BucketDb, Trouble};
 use buckets::{Bucket, Buckets};
 use follower::{Follower, Request, Shared};
