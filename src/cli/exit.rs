@@ -28,6 +28,8 @@ pub(super) enum Exit {
     NotFound = 3,
     /// The coordinator said no.
     Refused = 4,
+    /// Something in the data directory is damaged; it was named.
+    Damaged = 5,
     /// The coordinator cannot be reached (`EX_UNAVAILABLE` of sysexits).
     Unreachable = 69,
     /// A signal ended it (128 + SIGINT, as shells have it).

@@ -13,6 +13,7 @@ mod server_url;
 mod signals;
 mod tasks;
 mod terminal;
+mod verify;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Verb {
     Call(call::Args),
     /// Print the recorded history, oldest first
     Log(log::Args),
+    /// Check everything in a data directory
+    Verify(verify::Args),
 }
 
 impl Verb {
@@ -60,6 +63,7 @@ impl Verb {
             Self::Ps(args) => ps::run(args).await,
             Self::Call(args) => call::run(args).await,
             Self::Log(args) => log::run(&args),
+            Self::Verify(args) => verify::run(&args),
         }
     }
 
@@ -68,7 +72,7 @@ impl Verb {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Serve(_) | Self::Agent(_) => "info",
-            Self::Run(_) | Self::Ps(_) | Self::Call(_) | Self::Log(_) => "warn",
+            Self::Run(_) | Self::Ps(_) | Self::Call(_) | Self::Log(_) | Self::Verify(_) => "warn",
         }
     }
 }

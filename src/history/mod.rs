@@ -1,8 +1,10 @@
 //! What was written before: the event log, read through the sled store (and through the commit log where that is not fed yet).
 
 mod lines;
+mod verify;
 
 pub(crate) use lines::{LogLine, lines};
+pub(crate) use verify::{Checked, Verification};
 
 use crate::failure::Failure;
 use crate::shared::History;

@@ -24,6 +24,7 @@ mod segment;
 mod snapshots;
 mod spare;
 mod store;
+mod verify;
 mod wire;
 
 pub use commit::CommitLog;
@@ -36,6 +37,7 @@ pub use report::{Finding, OpenReport};
 pub use snapshots::{SNAPSHOT_EVERY, Snapshots};
 pub use spare::RESERVE_BYTES;
 pub use store::{History, IndexFn, IndexKeys, RecordsWith, Run, RunsWith, Store, is_fenced};
+pub use verify::Verifier;
 pub use wire::{ChainHash, MAX_FRAME_BYTES};
 
 /// Place of a record in the log. The first is 1, and there are no gaps.

@@ -6,6 +6,7 @@
 
 mod bucket;
 mod buckets;
+mod check;
 mod feed;
 mod follower;
 mod index;
@@ -21,6 +22,7 @@ use parking_lot::{Condvar, Mutex};
 pub use bucket::is_fenced;
 use bucket::{BucketDb, Trouble};
 use buckets::{Bucket, Buckets};
+pub(crate) use check::check_bucket;
 use follower::{Follower, Request, Shared};
 pub(crate) use index::no_index;
 pub use index::{IndexFn, IndexKeys};
