@@ -9,6 +9,9 @@ mod cli;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+#[path = "../faults/mod.rs"]
+mod faults;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod protocol;

@@ -1,0 +1,257 @@
+//! Rot: bits flipped, pages zeroed, files cut, lost, swapped, put back as they once were, and strangers among them, anywhere in a
+//! data directory. Each must be harmless, or told and done without, or refused with the place named and nothing changed; never
+//! silent, never a panic.
+
+use super::history::{Reference, check_newest};
+use super::session::Session;
+use super::shim::Shim;
+use super::{Dice, for_each, scratch, seed, setting};
+use crate::harness::{Ended, Process, everlog};
+use everlog_storage::{DataDir, Options};
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+const MUTATIONS: u64 = 500;
+/// What rots at once: a page.
+const PAGE: usize = 4_096;
+/// Exit codes of `verify` on what is damaged, and of `serve` on what it refuses.
+const DAMAGED: i32 = 5;
+const REFUSED: i32 = 1;
+/// Names that a crash, or a person, may leave behind.
+const STRAYS: [&str; 7] = [
+    "anchor.tmp",
+    "commit/spare",
+    "commit/note.txt",
+    "snapshots/new.tmp",
+    "snapshots/00000000000000000077.snap",
+    "log/00000000000000000001.tmp",
+    "log/00000000000000000001/snap.0000000000000001.generating",
+];
+
+/// A data directory that is well, as it was half way, and what it holds.
+struct Original {
+    /// Keeps the directories.
+    session: Session,
+    earlier: PathBuf,
+    files: BTreeMap<String, Vec<u8>>,
+    reference: Reference,
+}
+
+impl Original {
+    fn make() -> Self {
+        let mut session = Session::new();
+        let shim = Shim::new(session.home(), &session.data(), None);
+        let earlier = session.home().join("earlier");
+        session.run_until(session.steps() / 2, Some(&shim)).unwrap();
+        copy(&files(&session.data()), &earlier);
+        session.run(Some(&shim)).unwrap();
+        let (files, reference) = (files(&session.data()), Reference::of(&session.data()));
+        Self { session, earlier, files, reference }
+    }
+}
+
+/// All files below a directory, by name.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(next) = left.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, std::fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn copy(files: &BTreeMap<String, Vec<u8>>, into: &Path) {
+    for (name, bytes) in files {
+        put(into, name, bytes);
+    }
+}
+
+fn put(dir: &Path, name: &str, bytes: &[u8]) {
+    let path = dir.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// One damage, drawn from a number.
+struct Mutation(u64);
+
+impl fmt::Display for Mutation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "EVERLOG_MUTATION={}", self.0)
+    }
+}
+
+impl Mutation {
+    /// Does it to a copy; says what was done.
+    fn apply(&self, original: &Original, data: &Path) -> String {
+        let mut dice = Dice(self.0);
+        let groups = ["commit/0", "anchor", "snapshots/", "log/", ""];
+        let group = groups[dice.throw(groups.len())];
+        let names: Vec<&String> =
+            original.files.keys().filter(|name| name.starts_with(group) && *name != "lock").collect();
+        let name = names[dice.throw(names.len())];
+        let mut bytes = original.files[name].clone();
+        // Most of a file is zeros that nobody has written to yet.
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+        let within = if dice.throw(8) == 0 { bytes.len().max(1) } else { used };
+        let at = dice.throw(within);
+        let told = match dice.throw(9) {
+            0..=2 if !bytes.is_empty() => {
+                let bit = dice.throw(8);
+                bytes[at] ^= 1 << bit;
+                format!("bit {bit} of byte {at} of {name} flipped")
+            }
+            3 => {
+                let page = at / PAGE * PAGE;
+                bytes.iter_mut().skip(page).take(PAGE).for_each(|byte| *byte = 0);
+                format!("the page at byte {page} of {name} zeroed")
+            }
+            4 => {
+                bytes.iter_mut().skip(at).take(8).for_each(|byte| *byte = 0xa5);
+                format!("eight bytes at {at} of {name} overwritten")
+            }
+            5 => {
+                bytes.truncate(at);
+                format!("{name} cut at byte {at}")
+            }
+            6 => {
+                let other = names[dice.throw(names.len())];
+                bytes.clone_from(&original.files[other]);
+                put(data, other, &original.files[name]);
+                format!("{name} and {other} swapped")
+            }
+            7 => match std::fs::read(original.earlier.join(name)) {
+                Ok(earlier) => {
+                    bytes = earlier;
+                    format!("{name} as it was half way")
+                }
+                Err(_) => {
+                    std::fs::remove_file(data.join(name)).unwrap();
+                    return format!("{name} lost");
+                }
+            },
+            _ => {
+                let stray = STRAYS[dice.throw(STRAYS.len())];
+                put(data, stray, &bytes[..at]);
+                return format!("{stray} with {at} bytes of {name} in it");
+            }
+        };
+        put(data, name, &bytes);
+        told
+    }
+}
+
+/// What a damage came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// Nothing that counts was hit.
+    Harmless,
+    /// Told by `verify`, and a start goes by the copy.
+    Healed,
+    /// Told by `verify`; a start does not read there, and whoever does is told.
+    Unread,
+    /// Told by `verify` and by a start, which changes nothing.
+    Refused,
+}
+
+fn run(verb: &[&str], data: &Path) -> Ended {
+    let mut command = everlog(verb);
+    command.arg("--data").arg(data);
+    Process::start(command).end()
+}
+
+fn experiment(original: &Original, mutation: &Mutation) -> Outcome {
+    let home = scratch();
+    let data = home.path().join("data");
+    copy(&original.files, &data);
+    let told = mutation.apply(original, &data);
+    let before = files(&data);
+    let verified = run(&["verify", "--output", "json"], &data);
+    assert!(matches!(verified.code, 0 | DAMAGED), "{told}: {verified:#?}");
+    assert_eq!(changed(&before, &files(&data)), Vec::<String>::new(), "{told}: changed by `verify`");
+
+    let mut command = everlog(["serve", "--host", "127.0.0.1", "--port", "0", "--data"]);
+    command.arg(&data).current_dir(home.path());
+    let mut process = Process::start(command);
+    match process.line() {
+        Err(ended) => {
+            assert_eq!((ended.code, verified.code), (REFUSED, DAMAGED), "{told}: {ended:#?} {verified:#?}");
+            assert!(ended.stderr.contains("damaged") || ended.stderr.contains("format"), "{told}: {ended:#?}");
+            let kept = changed(&before, &files(&data));
+            assert!(kept.iter().all(|name| name.starts_with("log/")), "{told}: changed by a refusal: {kept:?}");
+            Outcome::Refused
+        }
+        Ok(_) => {
+            process.signal(Signal::TERM);
+            let ended = process.end();
+            assert_eq!(ended.code, 0, "{told}: {ended:#?}");
+            match (check(original, &data, &told), verified.code) {
+                (true, 0) => Outcome::Harmless,
+                (true, _) => Outcome::Healed,
+                (false, DAMAGED) => Outcome::Unread,
+                (false, _) => panic!("{told}: `verify` said nothing"),
+            }
+        }
+    }
+}
+
+/// Names of the files that are not the same; the lock is nobody's data.
+fn changed(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
+    names.filter(|name| *name != "lock" && before.get(*name) != after.get(*name)).cloned().collect()
+}
+
+/// After a life on it: every record that reads is as it was, the state is that of all of them, and the store says the same.
+/// Whether all of them read.
+fn check(original: &Original, data: &Path, told: &str) -> bool {
+    let opened = DataDir::open(data, Options::default()).unwrap_or_else(|fault| panic!("{told}: {fault}"));
+    let (log, last) = (opened.log.reader(), original.reference.last());
+    if log.frames(1).any(|frame| frame.is_err()) {
+        return false;
+    }
+    assert_eq!(original.reference.check_frames(log.frames(1)), last, "{told}: the log is another one");
+    check_newest(&log, &opened.snapshots);
+    assert!(opened.store.wait_fed(last), "{told}: {:?}", opened.store.take_findings());
+    assert_eq!(original.reference.check_frames(opened.store.read_from(1)), last, "{told}: the store is another one");
+    true
+}
+
+fn mutate(original: &Original, mutations: u64, seed: u64) -> BTreeMap<Outcome, u64> {
+    let outcomes = Mutex::new(BTreeMap::new());
+    let mut dice = Dice(seed);
+    for_each((0..mutations).map(|_| Mutation(dice.next())), |mutation| {
+        let outcome = experiment(original, mutation);
+        *outcomes.lock().unwrap().entry(outcome).or_default() += 1;
+    });
+    outcomes.into_inner().unwrap()
+}
+
+#[test]
+fn five_hundred_damages_are_harmless_or_told() {
+    let outcomes = mutate(&Original::make(), MUTATIONS, seed());
+    assert_eq!(outcomes.len(), 4, "some of each: {outcomes:?}");
+}
+
+#[test]
+#[ignore = "a campaign: tests/faults/campaign rot"]
+fn rot() {
+    let original = Original::make();
+    if let Some(number) = setting("EVERLOG_MUTATION") {
+        eprintln!("{:?}", experiment(&original, &Mutation(number)));
+        return;
+    }
+    let outcomes = mutate(&original, setting("EVERLOG_MUTATIONS").unwrap_or(100_000), seed());
+    eprintln!("{} records; {outcomes:?}", original.reference.last());
+    drop(original.session);
+}
