@@ -5,7 +5,7 @@
 //! the questions and never before what it rests on is durable.
 
 use crate::protocol::{Operation, Query, Reply, SessionRequest};
-use everlog_replay::{ConnectionNo, Envelope, Json, Notice, PipelineId, Refusal};
+use everlog_replay::{ConnectionNo, Envelope, ErrorId, Json, Notice, PipelineId, Refusal};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -77,6 +77,13 @@ pub(crate) enum Message {
         cpu: u32,
         /// Memory in KiB.
         memory: u64,
+    },
+    /// Not from a client: the disk is full and the log lives on its reserve, or there is space again.
+    Space {
+        /// Whether it is full.
+        full: bool,
+        /// The entry of the error register that says so.
+        alert: ErrorId,
     },
     /// Not from a client: the coordinator is asked to end. What stands before it is still answered.
     Drain {

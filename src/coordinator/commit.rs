@@ -2,15 +2,20 @@
 
 use super::snapshots::Follow;
 use super::{Delivery, Failed, Turn};
-use crate::exchange::{Outbox, Outgoing};
+use crate::exchange::{Inbound, Message, Outbox, Outgoing};
 use crate::failure::Failure;
 use crate::shared::Shared;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, select, tick};
 use everlog_replay::event::CoordinatorStopped;
-use everlog_replay::{Actor, Envelope, Notice, Seq, Timestamp, codec};
-use everlog_storage::{CommitLog, Frame, Log};
+use everlog_replay::{Actor, Envelope, ErrorId, Notice, Seq, Timestamp, codec};
+use everlog_storage::{CommitLog, Fault, Frame};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+use uuid::Uuid;
+
+/// How often a full disk is looked at for space: a person who freed some waits about as long, and a look writes the reserve.
+const LOOK_FOR_SPACE_EVERY: Duration = Duration::from_secs(1);
 
 /// How the coordinator ended.
 #[derive(Clone, Debug)]
@@ -27,22 +32,30 @@ pub(super) struct Committer {
     pub(super) durable: watch::Sender<Seq>,
     pub(super) ended: watch::Sender<Option<Outcome>>,
     pub(super) follow: Follow,
+    /// The alert that the writer was told when the disk was full, until it was told that there is space again.
+    pub(super) alert: Option<ErrorId>,
 }
 
 impl Committer {
     /// Commits turns until the last one, or until the disk fails: then nothing more leaves (law 14).
     pub(super) fn run(mut self, turns: &Receiver<Turn>) {
-        for turn in turns {
-            let last = turn.last;
-            let (first, at) = (turn.frame.first(), turn.frame.at());
-            if let Err(fault) = self.commit(turn) {
-                self.record_full_disk(&fault, first, at);
-                tracing::error!(%fault, "the log can not be written; nothing more is acknowledged");
-                self.ended.send_replace(Some(Outcome::Failed(Failed(fault.to_string()))));
-                return;
-            }
-            if last {
-                break;
+        let looks = tick(LOOK_FOR_SPACE_EVERY);
+        loop {
+            let done = select! {
+                recv(turns) -> turn => match turn {
+                    Ok(turn) => self.take(turn),
+                    Err(_) => break,
+                },
+                recv(looks) -> _ => self.look_for_space().map(|()| false).map_err(Failure::from),
+            };
+            match done {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(fault) => {
+                    tracing::error!(%fault, "the log can not be written; nothing more is acknowledged");
+                    self.ended.send_replace(Some(Outcome::Failed(Failed(fault.to_string()))));
+                    return;
+                }
             }
         }
         self.shared.directory.broadcast(&Outgoing::Close, |_| true);
@@ -52,6 +65,34 @@ impl Committer {
         };
         // A failure of the writer stands.
         self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(outcome).is_none());
+    }
+
+    /// Commits a turn; whether it was the last.
+    fn take(&mut self, turn: Turn) -> Result<bool, Failure> {
+        let (last, first, at) = (turn.last, turn.frame.first(), turn.frame.at());
+        self.commit(turn).inspect_err(|failure| self.record_full_disk(failure, first, at))?;
+        Ok(last)
+    }
+
+    /// On a full disk: makes the reserve again as soon as there is space for it, and tells the writer.
+    fn look_for_space(&mut self) -> Result<(), Fault> {
+        self.log.keep_reserve()?;
+        self.tell_space();
+        Ok(())
+    }
+
+    /// Tells the writer when the log has begun to live on its reserve, and when it has one again. Tried later when the inbox
+    /// has no room.
+    fn tell_space(&mut self) {
+        let full = !self.log.has_reserve();
+        if full == self.alert.is_some() {
+            return;
+        }
+        let alert = self.alert.unwrap_or_else(|| ErrorId(Uuid::now_v7()));
+        let told = Inbound { connection: 0, bytes: 0, message: Message::Space { full, alert } };
+        if self.shared.inbox.try_send(told).is_ok() {
+            self.alert = full.then_some(alert);
+        }
     }
 
     /// The log says why it ends, out of the reserve that is kept for this.
@@ -83,7 +124,8 @@ impl Committer {
 
     fn commit(&mut self, turn: Turn) -> Result<(), Failure> {
         if !turn.frame.is_empty() {
-            self.log.append(&turn.frame)?;
+            self.log.append_from_reserve(&turn.frame)?;
+            self.tell_space();
             let last = turn.frame.last();
             self.durable.send_replace(last);
             self.follow.durable(last);

@@ -4,8 +4,19 @@ use super::turn::{Delivery, Stop, Work, Writer};
 use crate::exchange::{Inbound, Message, Outgoing, Sample};
 use crate::failure::Bug;
 use crate::protocol::{Operation, Reply};
-use everlog_replay::{Actor, AgentId, Command, ConnectionNo, Envelope, Json, RequestKey, Stamp, TaskId};
+use everlog_replay::{
+    Actor, AgentId, Command, ConnectionNo, Envelope, ErrorId, Json, Refusal, RequestKey, Stamp, TaskId,
+};
 use std::sync::Arc;
+
+/// What is said while the disk is full.
+const DISK_FULL: &str = "the coordinator's disk is full: it takes no changes until there is space again, while reading \
+                         goes on; free some, then repeat the request";
+
+/// Whether a command belongs to work under way, or to those who do it: taken on a full disk too, out of the reserve.
+fn ends_work(command: &Command) -> bool {
+    matches!(command, Command::CompleteTask { .. } | Command::RegisterAgent { .. } | Command::UnregisterAgent { .. })
+}
 
 impl Work<'_> {
     /// What a client does now.
@@ -41,7 +52,9 @@ impl Writer {
                 self.observations.forget(connection);
                 return self.internal(work, &Command::DisconnectAgents { connection, agents });
             }
+            Message::Load { .. } if self.full => return Ok(()),
             Message::Load { cpu, memory } => return self.internal(work, &Command::ObserveLoad { cpu, memory }),
+            Message::Space { full, alert } => return self.space(work, full, alert),
             Message::Drain { reason } => {
                 work.turn.last = true;
                 if let Some(observed) = self.observations.all() {
@@ -51,6 +64,29 @@ impl Writer {
             }
         };
         self.conclude(work, connection, None, "", outcome)
+    }
+
+    /// On a full disk what is left of the log is for what ends work under way, and for this alert.
+    fn space(&mut self, work: &mut Work<'_>, full: bool, alert: ErrorId) -> Result<(), Bug> {
+        self.full = full;
+        if full {
+            tracing::error!("{DISK_FULL}");
+        } else {
+            tracing::info!("the disk has space again; everything goes on");
+        }
+        let command = if full {
+            Command::ReportError {
+                error: alert,
+                component: "coordinator".to_owned(),
+                error_type: "disk_full".to_owned(),
+                message: DISK_FULL.to_owned(),
+                task: None,
+                details: Json::null(),
+            }
+        } else {
+            Command::RecoverError { error: alert, action: "resolved".to_owned(), new_task: TaskId(alert.0) }
+        };
+        self.internal(work, &command)
     }
 
     fn client(
@@ -81,6 +117,12 @@ impl Writer {
             Err(Stop::Bug(bug)) => return Err(bug),
             Err(Stop::Refused(refusal)) => refusal,
         };
+        if self.full {
+            self.observations.refused(connection, method, work.now);
+            id.into_iter()
+                .for_each(|id| work.turn.send(connection, Outgoing::Refused { id, refusal: refusal.clone() }));
+            return Ok(());
+        }
         let record =
             Command::RecordRefusal { method: method.to_owned(), code: refusal.code(), message: refusal.to_string() };
         match self.client(work, connection, None, &record) {
@@ -151,6 +193,9 @@ impl Writer {
             }
             Some(_) => stamp.request = None,
             None => {}
+        }
+        if self.full && !ends_work(command) {
+            return Err(Refusal::Overloaded(DISK_FULL.to_owned()).into());
         }
         let events = self.run(work, command, &stamp)?.into();
         work.turn.send(connection, Outgoing::Reply { id, reply, events });

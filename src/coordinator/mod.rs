@@ -142,7 +142,7 @@ impl Engine {
         let start = Command::StartCoordinator { version, settings: options.settings };
         let first = writer.command(&start, shared.clock.now(), shared.clock.mono_ms());
         let first = first?;
-        everlog_storage::Log::append(&mut log, &first.frame)?;
+        log.append_from_reserve(&first.frame)?;
         durable.send_replace(first.frame.last());
 
         let (turns, decided) = bounded(TURNS_IN_FLIGHT);
@@ -155,7 +155,8 @@ impl Engine {
             let follower = snapshots::Follower::new(log.reader(), store.clone(), snapshots.clone(), durable_frames);
             threads.push(spawn("everlog-follower", move || follower.run())?);
         }
-        let committer = Committer { log, shared: Arc::clone(&shared), durable, ended: ended.clone(), follow };
+        let committer =
+            Committer { log, shared: Arc::clone(&shared), durable, ended: ended.clone(), follow, alert: None };
         threads.push(spawn("everlog-committer", move || committer.run(&decided))?);
         let writing = Arc::clone(&shared);
         threads.push(spawn("everlog-writer", move || write(writer, &writing, &messages, &turns, &ended))?);
@@ -214,8 +215,10 @@ impl Engine {
             }
             let state = self.shared.state.read();
             if let Some(Parts { store, snapshots }) = self.parts.lock().take() {
-                let written = snapshots.map_or(Ok(()), |all| all.write(state.seq, |out| state.save(out)));
-                written.map_err(|fault| Failed(fault.to_string()))?;
+                match snapshots.map_or(Ok(()), |all| all.write(state.seq, |out| state.save(out))) {
+                    Err(fault) if fault.is_full() => tracing::warn!(%fault, "no snapshot; the next start takes longer"),
+                    written => written.map_err(|fault| Failed(fault.to_string()))?,
+                }
                 store.close();
             }
             Ok(())

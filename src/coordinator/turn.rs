@@ -74,6 +74,8 @@ pub(crate) struct Writer {
     pub(super) observations: Observations,
     pub(super) liveness: Liveness,
     pub(super) notices: Vec<Notice>,
+    /// The disk is full: the log lives on its reserve.
+    pub(super) full: bool,
 }
 
 /// Either the client's fault or ours.
@@ -110,12 +112,15 @@ impl Writer {
     #[must_use]
     pub(crate) fn new(shared: Arc<Shared>, mono_ms: i64) -> Self {
         let liveness = Liveness::of(&shared.state.read(), mono_ms);
-        Self { shared, observations: Observations::default(), liveness, notices: Vec::new() }
+        Self { shared, observations: Observations::default(), liveness, notices: Vec::new(), full: false }
     }
 
     /// Milliseconds after `now` at which a turn is due although no message came.
     #[must_use]
     pub(crate) fn idle_ms(&self, now: Timestamp) -> u64 {
+        if self.full {
+            return super::TICK_MS;
+        }
         let planned = everlog_replay::wake_at(&self.shared.state.read()).map(|at| at.micros_since(now).div_ceil(1_000));
         planned.into_iter().chain([super::TICK_MS]).min().unwrap_or(super::TICK_MS)
     }
@@ -139,6 +144,10 @@ impl Writer {
         let mut work = Work { state, turn: &mut turn, now, mono_ms, watched, altered: false };
         for inbound in batch {
             self.message(&mut work, inbound)?;
+        }
+        if self.full {
+            self.flush_notices(&mut work);
+            return Ok(turn);
         }
         if drained {
             for (agent, silent_ms) in self.liveness.silent(work.state, &shared.directory, mono_ms) {

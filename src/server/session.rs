@@ -244,6 +244,7 @@ impl Reading<'_> {
             | Message::Opened { .. }
             | Message::Closed
             | Message::Load { .. }
+            | Message::Space { .. }
             | Message::Drain { .. } => return self.hand_in_patiently(message, INBOX_NOTIFICATIONS_MAX).await,
         };
         if self.turns.in_flight() >= IN_FLIGHT_MAX {
@@ -334,6 +335,7 @@ fn changes(message: &Message) -> bool {
         | Message::Refused { .. }
         | Message::Closed
         | Message::Load { .. }
+        | Message::Space { .. }
         | Message::Drain { .. } => false,
     }
 }

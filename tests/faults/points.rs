@@ -42,11 +42,14 @@ fn undisturbed() -> (Value, u64) {
 fn experiment(point: &Point, expected: &Value) {
     let mut session = Session::new();
     let shim = Shim::new(session.home(), &session.data(), Some(point.first));
-    if let Err(Break::Died(ended)) = session.run(Some(&shim)) {
-        let killed = matches!(point.first.action, Action::Kill | Action::Tear);
-        assert_eq!(ended.code, if killed { 137 } else { 1 }, "{ended:#?}");
-        if !killed {
-            assert!(ended.stderr.contains("disk") || ended.stderr.contains("error"), "it says why: {ended:#?}");
+    match (session.run(Some(&shim)), point.first.action) {
+        (Ok(()), _) => {}
+        (Err(Break::Died(ended)), Action::Kill | Action::Tear) => assert_eq!(ended.code, 137, "{ended:#?}"),
+        (Err(Break::Died(ended)), _) => {
+            assert!(ended.code == 1 && ended.stderr.contains("again"), "it says why, and the next step: {ended:#?}");
+        }
+        (Err(Break::Full(ended)), action) => {
+            assert!(matches!(action, Action::Enospc | Action::EnospcForever), "{ended:#?}");
         }
     }
     if let Some(second) = point.second {

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -18,6 +19,11 @@ const LIVES: usize = 4;
 const ROUNDS: usize = 5;
 /// A value's length, in characters: together they fill the first segment, so that the log goes on in a second one.
 const LARGE: usize = 60_000;
+/// How long an agent listens before it looks why no work comes, and how often.
+const LISTEN: Duration = Duration::from_millis(500);
+const SILENCES: u32 = 100;
+/// What the coordinator says to whoever comes while the disk is full.
+pub(super) const OVERLOADED: i64 = -40_051;
 const AGENT: &str = "agent";
 /// Ended tasks stay in the views, so that all of them can be checked.
 const TASKS_A_PIPELINE: usize = 3;
@@ -78,6 +84,10 @@ pub(super) struct Session {
     /// Attempts that the agent was given and has not completed, and all that it was ever given.
     held: Vec<(String, u64)>,
     given: BTreeSet<(String, u64)>,
+    /// The disk is full, as the last answer had it.
+    full: bool,
+    /// How often no work came for a while.
+    silences: u32,
 }
 
 /// How a part of a session ended.
@@ -85,6 +95,8 @@ pub(super) struct Session {
 pub(super) enum Break {
     /// The process ended.
     Died(Ended),
+    /// The disk was full, so it was asked to end.
+    Full(Ended),
 }
 
 /// A process with a client.
@@ -103,6 +115,8 @@ impl Session {
             acknowledged: Acknowledged::default(),
             held: Vec::new(),
             given: BTreeSet::new(),
+            full: false,
+            silences: 0,
         }
     }
 
@@ -134,6 +148,10 @@ impl Session {
         Ok(Process::start(command))
     }
 
+    fn live_again(&mut self) -> Life {
+        self.live(None).unwrap_or_else(|broken| panic!("it does not start again: {broken:#?}"))
+    }
+
     fn live(&mut self, shim: Option<&Shim>) -> Result<Life, Break> {
         let mut process = self.start(shim)?;
         let line = process.line().map_err(Break::Died)?;
@@ -157,10 +175,11 @@ impl Session {
             loop {
                 match self.script[self.next] {
                     Step::Reopen => break,
-                    Step::Ask(..) | Step::Work => {
-                        self.perform(&mut life.peer).ok_or(()).or_else(|()| died(&mut life))?;
-                        self.next += 1;
-                    }
+                    Step::Ask(..) | Step::Work => match self.perform(&mut life.peer) {
+                        Some(()) => self.next += 1,
+                        None if self.full => return Err(Break::Full(life.end())),
+                        None => return died(&mut life),
+                    },
                 }
             }
             let ended = life.end();
@@ -185,27 +204,35 @@ impl Session {
     fn ask(&mut self, peer: &mut Peer, id: &str, method: &str, params: &Value) -> Option<Value> {
         peer.try_send_text(envelope("request", id, method, params)).ok()?;
         loop {
-            let frame = self.read(peer)?;
+            let frame = match self.read(peer, Deadline::usual()) {
+                Err(Gone::Late) => panic!("{method} is not answered"),
+                read => read.ok()?,
+            };
             if frame.id() == id {
-                return Some(frame.granted());
+                self.full = frame.result().is_null() && frame.refused().code == OVERLOADED;
+                return if self.full { None } else { Some(frame.granted()) };
             }
         }
     }
 
     /// The next frame; what the agent is given is noted on the way.
-    fn read(&mut self, peer: &mut Peer) -> Option<Frame> {
-        match peer.read(Deadline::usual()) {
-            Ok(frame) => {
-                if frame.method() == "task/assigned" {
-                    let Assignment { task, attempt, .. } = Assignment::of(&frame);
-                    assert!(self.given.insert((task.clone(), attempt)), "attempt {attempt} of {task} was given twice");
-                    self.held.push((task, attempt));
-                }
-                Some(frame)
-            }
-            Err(Gone::Closed(_)) => None,
-            Err(Gone::Late) => panic!("step {} is stuck; held: {:?}", self.next, self.held),
+    fn read(&mut self, peer: &mut Peer, deadline: Deadline) -> Result<Frame, Gone> {
+        let frame = peer.read(deadline)?;
+        if frame.method() == "task/assigned" {
+            let Assignment { task, attempt, .. } = Assignment::of(&frame);
+            assert!(self.given.insert((task.clone(), attempt)), "attempt {attempt} of {task} was given twice");
+            self.held.push((task, attempt));
         }
+        Ok(frame)
+    }
+
+    /// Why no work comes: nothing is given away while the disk is full, and there is no other reason.
+    fn look_around(&mut self, peer: &mut Peer) -> Option<()> {
+        let errors = self.ask(peer, &Uuid::new_v4().to_string(), "error/list", &json!({"error_type": "disk_full"}))?;
+        self.full = errors["errors"].as_array().unwrap().iter().any(|error| error["status"] == "reported");
+        self.silences += 1;
+        assert!(self.silences < SILENCES, "step {} is stuck: {errors}", self.next);
+        (!self.full).then_some(())
     }
 
     fn perform(&mut self, peer: &mut Peer) -> Option<()> {
@@ -218,7 +245,10 @@ impl Session {
             }
             Step::Work => {
                 while self.held.is_empty() {
-                    self.read(peer)?;
+                    match self.read(peer, Deadline::after(LISTEN)) {
+                        Err(Gone::Late) => self.look_around(peer)?,
+                        read => drop(read.ok()?),
+                    }
                 }
                 let (task, attempt) = self.held[0].clone();
                 let params = json!({"task_id": task, "agent_id": AGENT, "attempt": attempt, "success": true,
@@ -265,7 +295,7 @@ impl Session {
 
     /// Starts it without surgery and without faults: what was acknowledged is there, what was not is whole or absent.
     pub(super) fn check(&mut self) {
-        let Ok(mut life) = self.live(None).map_err(|Break::Died(ended)| panic!("it does not start again: {ended:#?}"));
+        let mut life = self.live_again();
         // A deletion that was not answered may have happened.
         if let Some(Step::Ask("memory/delete", params)) = self.script.get(self.next) {
             self.acknowledged.memory.remove(params["key"].as_str().unwrap());
@@ -283,7 +313,7 @@ impl Session {
 
     /// What there is at the end, by name: it does not depend on what happened on the way.
     pub(super) fn outcome(&mut self) -> Value {
-        let Ok(mut life) = self.live(None).map_err(|Break::Died(ended)| panic!("it does not start again: {ended:#?}"));
+        let mut life = self.live_again();
         self.acknowledged.check(&mut life.peer);
         let peer = &mut life.peer;
         let named = |records: BTreeMap<String, Value>, fields: &[&str]| -> BTreeMap<String, Value> {
@@ -303,11 +333,13 @@ impl Session {
             .filter(|key| *key != "server/metrics")
             .map(|key| (key.to_owned(), peer.request("memory/get", json!({"key": key}))["value"].clone()))
             .collect();
+        let errors = peer.request("error/list", json!({}))["errors"].clone();
+        let errors = errors.as_array().unwrap().iter().filter(|error| error["error_type"] != "disk_full").count();
         let outcome = json!({
             "pipelines": named(all(peer, "pipeline/list", "pipelines"), &["status"]),
             "tasks": named(all(peer, "task/list", "tasks"), &["status"]),
             "memory": values,
-            "errors": peer.request("error/list", json!({}))["total"],
+            "errors": errors,
             "models": peer.request("model/metrics", json!({}))["metrics"][0]["loss"],
         });
         life.end().expect_code(0);
