@@ -7,6 +7,7 @@ mod exit;
 mod log;
 mod output;
 mod ps;
+mod repair;
 mod run;
 mod serve;
 mod server_url;
@@ -52,6 +53,8 @@ enum Verb {
     Log(log::Args),
     /// Check everything in a data directory
     Verify(verify::Args),
+    /// Put a damaged data directory together again, in a new one
+    Repair(repair::Args),
 }
 
 impl Verb {
@@ -64,6 +67,7 @@ impl Verb {
             Self::Call(args) => call::run(args).await,
             Self::Log(args) => log::run(&args),
             Self::Verify(args) => verify::run(&args),
+            Self::Repair(args) => repair::run(&args),
         }
     }
 
@@ -72,7 +76,7 @@ impl Verb {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Serve(_) | Self::Agent(_) => "info",
-            Self::Run(_) | Self::Ps(_) | Self::Call(_) | Self::Log(_) | Self::Verify(_) => "warn",
+            Self::Run(_) | Self::Ps(_) | Self::Call(_) | Self::Log(_) | Self::Verify(_) | Self::Repair(_) => "warn",
         }
     }
 }

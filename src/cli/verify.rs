@@ -42,21 +42,22 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         ),
         Output::Ndjson => rows.for_each(|checked| println!("{}", output::compact(&record(checked)))),
     }
+    for Checked { part, damage, note, .. } in &verification.parts {
+        for told in damage.iter().chain(note) {
+            eprintln!("{part}: {told}");
+        }
+    }
     Ok(if verification.is_whole() { Exit::Ok } else { Exit::Damaged })
 }
 
 /// On a terminal only: elsewhere indicatif draws nothing.
-fn progress_bar() -> ProgressBar {
+pub(super) fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos} of {len} records, {eta} left");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn state(checked: &Checked) -> String {
-    match (&checked.damage, &checked.note) {
-        (Some(damage), _) => format!("damaged: {damage}"),
-        (None, Some(note)) => format!("whole; {note}"),
-        (None, None) => "whole".to_owned(),
-    }
+    if checked.damage.is_some() { "damaged".to_owned() } else { "whole".to_owned() }
 }
 
 fn record(checked: &Checked) -> Value {

@@ -3,7 +3,7 @@
 use super::{INDEX_VERSION, envelope, index};
 use crate::failure::Failure;
 use everlog_replay::{Seq, State, apply};
-use everlog_storage::{Fault, Finding, Frame, Options, Verifier};
+use everlog_storage::{Fault, Frame, Options, Verifier};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -29,6 +29,10 @@ pub(crate) struct Checked {
 
 /// What a start does about damage outside the log.
 const HEALS: &str = "a start does without it, for everything is in the commit log";
+const SLOT_DAMAGED: &str =
+    "one of its two slots is unreadable; the other one says enough, and a start writes both anew";
+/// No damage: a crash leaves such ends.
+const TORN: &str = "the rest of a batch that was never acknowledged stands at its end; a start cuts it off";
 
 impl Verification {
     /// Checks the directory; `progress` is told how many records of how many are done.
@@ -74,20 +78,12 @@ impl Verification {
         }
         match report {
             Ok(report) => {
-                let slot_damaged = |finding: &Finding| matches!(finding, Finding::AnchorSlotDamaged { .. });
-                let told = |chosen: bool| {
-                    report
-                        .findings
-                        .iter()
-                        .filter(move |finding| slot_damaged(finding) == chosen)
-                        .map(Finding::to_string)
-                };
-                let held = format!("{} records", report.last);
-                self.parts.push(Checked { note: told(false).next(), ..Checked::whole("commit", held) });
-                self.parts.push(Checked {
-                    damage: told(true).next(),
-                    ..Checked::whole("anchor", format!("up to record {of}"))
-                });
+                let commit = Checked::whole("commit", format!("{} records", report.last));
+                let note = (!report.findings.is_empty()).then(|| TORN.to_owned());
+                self.parts.push(Checked { note, ..commit });
+                let anchor = Checked::whole("anchor", format!("up to record {of}"));
+                let damage = verifier.anchor_slot_damaged().then(|| SLOT_DAMAGED.to_owned());
+                self.parts.push(Checked { damage, ..anchor });
                 fold.rest(verifier, report.last)?;
             }
             Err(fault @ (Fault::Corrupt { .. } | Fault::FutureFormat { .. })) => {

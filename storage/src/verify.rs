@@ -4,19 +4,17 @@
 //! every byte that counts: all frames and their chain of hashes, the anchor, every snapshot, every bucket of the store against
 //! the log. sled changes its files when it opens them, so a bucket is checked in a copy.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::anchor::{ANCHOR, Anchor, Witness};
+use crate::anchor::{Anchor, Witness};
 use crate::data_dir::{LOCK, verify_tail, without_anchor};
-use crate::disk::{DirLock, Disk, RealDisk, path_of};
+use crate::disk::{DirLock, Disk, RealDisk};
 use crate::reader::{LogReader, LogShared};
-use crate::report::{Finding, OpenReport};
-use crate::segment::{list_segments, numbered};
+use crate::report::OpenReport;
+use crate::segment::list_segments;
 use crate::snapshots::Snapshots;
-use crate::store::{LOG_DIR, check_bucket};
+use crate::store::{BucketCopy, bucket_firsts};
 use crate::{Fault, Frame, Options, Seq};
 
 /// A data directory that is being checked; nobody else works on it meanwhile.
@@ -59,10 +57,12 @@ impl Verifier {
         let tail = verify_tail(&self.shared, &self.witness, &self.snapshots, 1, &mut report, show)?;
         self.shared.set_durable(report.last);
         report.findings.extend(tail.torn(&*self.shared.disk));
-        if self.witness.slot_damaged {
-            report.findings.push(Finding::AnchorSlotDamaged { file: path_of(&*self.shared.disk, ANCHOR) });
-        }
         Ok(report)
+    }
+
+    /// Whether one of the anchor's two slots is unreadable, so that the other one stood in for it.
+    pub fn anchor_slot_damaged(&self) -> bool {
+        self.witness.slot_damaged
     }
 
     /// The snapshots, to be compared with what the log amounts to.
@@ -75,9 +75,7 @@ impl Verifier {
     /// # Errors
     /// When the directory cannot be read.
     pub fn buckets(&self) -> Result<Vec<Seq>, Fault> {
-        let names = self.shared.disk.list(LOG_DIR);
-        let names = names.map_err(|error| Fault::io("list", path_of(&*self.shared.disk, LOG_DIR), error))?;
-        Ok(names.iter().filter_map(|name| numbered(name, "")).collect())
+        bucket_firsts(&*self.shared.disk)
     }
 
     /// Compares a bucket with the log, which has been checked before; the last record in it, or what is wrong. `scratch` is an
@@ -86,24 +84,8 @@ impl Verifier {
     /// # Errors
     /// When the copy cannot be made.
     pub fn bucket(&self, first: Seq, options: &Options, scratch: &Path) -> Result<Result<Seq, String>, Fault> {
-        let dir = path_of(&*self.shared.disk, &format!("{LOG_DIR}/{first:020}"));
-        let copy = scratch.join(format!("{first:020}"));
-        copy_dir(&dir, &copy).map_err(|error| Fault::io("copy", &dir, error))?;
         let log = LogReader { shared: Arc::clone(&self.shared) };
-        Ok(check_bucket(&dir, &copy, first, &log, options.index_version))
+        let copy = BucketCopy::open(&*self.shared.disk, first, scratch)?;
+        Ok(copy.and_then(|copy| copy.check(&log, options.index_version)))
     }
-}
-
-fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_dir(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
 }

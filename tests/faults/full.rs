@@ -3,12 +3,13 @@
 
 use super::session::OVERLOADED;
 use super::{Dice, for_each, seed, setting};
-use crate::harness::{Assignment, Peer, Process, everlog, plain};
+use crate::harness::{Assignment, Deadline, Peer, Process, everlog, plain};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 const RUNS: u64 = 6;
 /// The file system, in KiB: the reserve, the first segments, the store, and then no more.
@@ -16,6 +17,8 @@ const LEAST_KIB: usize = 14 * 1_024;
 const MORE_KIB: usize = 10 * 1_024;
 /// What somebody else keeps there, in KiB, and takes away later.
 const BALLAST_KIB: usize = 6 * 1_024;
+/// How long the export of all of it may take on a machine that does other things too.
+const EXPORT: Duration = Duration::from_secs(120);
 /// A value's length, in characters, at most.
 const VALUE: usize = 300_000;
 
@@ -128,7 +131,7 @@ fn experiment(run: &Run) {
     assert_eq!(alerts(&mut peer, "reported"), 1);
     let mut export = everlog(["log", "--output", "ndjson", "--data"]);
     export.arg(disk.seen.join("data"));
-    let history = Process::start(export).end().expect_code(0).stdout;
+    let history = Process::start(export).end_within(Deadline::after(EXPORT)).expect_code(0).stdout;
     assert_eq!(history.lines().filter(|line| line.contains("\"MemorySet\"")).count(), known.len());
     let done =
         json!({"task_id": given.task, "agent_id": "agent", "attempt": given.attempt, "success": true, "result": 1});

@@ -35,6 +35,7 @@ fn undisturbed() -> (Value, u64) {
     assert!(session.operations() >= 200);
     let shim = Shim::new(session.home(), &session.data(), None);
     session.run(Some(&shim)).unwrap();
+    assert!(session.segments() > 1, "the log goes on in another segment");
     (session.outcome(), shim.steps())
 }
 

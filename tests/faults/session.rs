@@ -17,8 +17,10 @@ use uuid::Uuid;
 /// Starts of the coordinator in a session: enough for one more snapshot than are kept.
 const LIVES: usize = 4;
 const ROUNDS: usize = 5;
-/// A value's length, in characters: together they fill the first segment, so that the log goes on in a second one.
-const LARGE: usize = 60_000;
+/// Lengths in characters: of a value that has its only place in the commit log, and of results that the store holds too. Together
+/// they fill the first segment, so that the log goes on in a second one.
+const LARGE: usize = 20_000;
+const RESULT: usize = 6_000;
 /// How long an agent listens before it looks why no work comes, and how often.
 const LISTEN: Duration = Duration::from_millis(500);
 const SILENCES: u32 = 100;
@@ -126,6 +128,12 @@ impl Session {
 
     pub(super) fn data(&self) -> PathBuf {
         self.home.path().join("data")
+    }
+
+    /// Number of segments of the log.
+    pub(super) fn segments(&self) -> usize {
+        let names = std::fs::read_dir(self.data().join("commit")).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(".seg")).count()
     }
 
     /// Number of steps of the script.
@@ -252,7 +260,7 @@ impl Session {
                 }
                 let (task, attempt) = self.held[0].clone();
                 let params = json!({"task_id": task, "agent_id": AGENT, "attempt": attempt, "success": true,
-                    "result": {"attempt": attempt}});
+                    "result": {"attempt": attempt, "padding": "x".repeat(RESULT)}});
                 self.ask(peer, &id, "task/completed", &params)?;
                 self.held.remove(0);
                 self.acknowledged.completed.insert(task, attempt);

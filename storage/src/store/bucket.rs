@@ -235,6 +235,12 @@ impl BucketDb {
         Ok(note)
     }
 
+    /// The last record fed, as its note has it.
+    pub(crate) fn fed(&self) -> Option<Seq> {
+        let note = self.call(|db| db.get(NOTE)).ok()??;
+        Note::parse(&note).map(|note| note.fed)
+    }
+
     /// Applies a batch.
     pub(crate) fn apply(&self, batch: Batch) -> Result<(), Trouble> {
         self.call(|db| db.apply_batch(batch))

@@ -22,7 +22,7 @@ use parking_lot::{Condvar, Mutex};
 pub use bucket::is_fenced;
 use bucket::{BucketDb, Trouble};
 use buckets::{Bucket, Buckets};
-pub(crate) use check::check_bucket;
+pub(crate) use check::{BucketCopy, bucket_firsts};
 use follower::{Follower, Request, Shared};
 pub(crate) use index::no_index;
 pub use index::{IndexFn, IndexKeys};
