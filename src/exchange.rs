@@ -78,6 +78,13 @@ pub(crate) enum Message {
         /// Memory in KiB.
         memory: u64,
     },
+    /// Not from a client: something in the log is damaged.
+    Damage {
+        /// The entry of the error register that says so.
+        alert: ErrorId,
+        /// Where, and the next step.
+        detail: String,
+    },
     /// Not from a client: the disk is full and the log lives on its reserve, or there is space again.
     Space {
         /// Whether it is full.

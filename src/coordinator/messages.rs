@@ -13,6 +13,12 @@ use std::sync::Arc;
 const DISK_FULL: &str = "the coordinator's disk is full: it takes no changes until there is space again, while reading \
                          goes on; free some, then repeat the request";
 
+/// The entry of the error register that tells of trouble of the coordinator itself.
+fn alert_of(error: ErrorId, error_type: &str, message: String) -> Command {
+    let (component, error_type) = ("coordinator".to_owned(), error_type.to_owned());
+    Command::ReportError { error, component, error_type, message, task: None, details: Json::null() }
+}
+
 /// Whether a command belongs to work under way, or to those who do it: taken on a full disk too, out of the reserve.
 fn ends_work(command: &Command) -> bool {
     matches!(command, Command::CompleteTask { .. } | Command::RegisterAgent { .. } | Command::UnregisterAgent { .. })
@@ -55,6 +61,7 @@ impl Writer {
             Message::Load { .. } if self.full => return Ok(()),
             Message::Load { cpu, memory } => return self.internal(work, &Command::ObserveLoad { cpu, memory }),
             Message::Space { full, alert } => return self.space(work, full, alert),
+            Message::Damage { alert, detail } => return self.internal(work, &alert_of(alert, "damage", detail)),
             Message::Drain { reason } => {
                 work.turn.last = true;
                 if let Some(observed) = self.observations.all() {
@@ -75,14 +82,7 @@ impl Writer {
             tracing::info!("the disk has space again; everything goes on");
         }
         let command = if full {
-            Command::ReportError {
-                error: alert,
-                component: "coordinator".to_owned(),
-                error_type: "disk_full".to_owned(),
-                message: DISK_FULL.to_owned(),
-                task: None,
-                details: Json::null(),
-            }
+            alert_of(alert, "disk_full", DISK_FULL.to_owned())
         } else {
             Command::RecoverError { error: alert, action: "resolved".to_owned(), new_task: TaskId(alert.0) }
         };

@@ -12,6 +12,7 @@ mod liveness;
 mod messages;
 mod observations;
 mod recovery;
+mod scrub;
 mod snapshots;
 #[cfg(test)]
 mod tests;
@@ -152,7 +153,8 @@ impl Engine {
         // What is in memory has no next start that a snapshot could make quicker.
         let snapshots = (options.place != Place::Memory).then_some(snapshots);
         if let Some(snapshots) = &snapshots {
-            let follower = snapshots::Follower::new(log.reader(), store.clone(), snapshots.clone(), durable_frames);
+            let (shared, snapshots) = (Arc::clone(&shared), snapshots.clone());
+            let follower = snapshots::Follower::new(shared, log.reader(), store.clone(), snapshots, durable_frames);
             threads.push(spawn("everlog-follower", move || follower.run())?);
         }
         let committer =

@@ -244,6 +244,7 @@ impl Reading<'_> {
             | Message::Opened { .. }
             | Message::Closed
             | Message::Load { .. }
+            | Message::Damage { .. }
             | Message::Space { .. }
             | Message::Drain { .. } => return self.hand_in_patiently(message, INBOX_NOTIFICATIONS_MAX).await,
         };
@@ -335,6 +336,7 @@ fn changes(message: &Message) -> bool {
         | Message::Refused { .. }
         | Message::Closed
         | Message::Load { .. }
+        | Message::Damage { .. }
         | Message::Space { .. }
         | Message::Drain { .. } => false,
     }

@@ -114,5 +114,5 @@ fn pairs() {
         })
         .collect();
     eprintln!("{} pairs", pairs.len());
-    for_each(pairs.into_iter(), |point| experiment(point, &expected));
+    for_each(pairs, |point| experiment(point, &expected));
 }

@@ -6,10 +6,10 @@ use super::history::{Reference, check_newest};
 use super::session::Session;
 use super::shim::Shim;
 use super::{Dice, for_each, scratch, seed, setting};
-use crate::harness::{Ended, Process, everlog};
+use crate::harness::{Ended, Peer, Process, everlog};
 use everlog_storage::{DataDir, Options};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -256,6 +256,28 @@ fn mutate(original: &Original, mutations: u64, seed: u64) -> BTreeMap<&'static s
 fn five_hundred_damages_are_harmless_or_told() {
     let outcomes = mutate(&Original::make(), MUTATIONS, seed());
     assert!(OUTCOMES.iter().chain(&REPAIRS).all(|one| outcomes.contains_key(one)), "some of each: {outcomes:?}");
+}
+
+/// In front of the newest snapshot, where a start does not look.
+#[test]
+fn old_damage_is_found_by_the_scrub() {
+    let original = Original::make();
+    let data = original.session.data();
+    let name = original.files.keys().find(|name| name.ends_with(".seg")).unwrap();
+    let mut bytes = original.files[name].clone();
+    bytes[2 * PAGE] ^= 1;
+    put(&data, name, &bytes);
+    let mut command = everlog(["serve", "--host", "127.0.0.1", "--port", "0", "--data"]);
+    command.arg(&data).current_dir(original.session.home());
+    let mut process = Process::start(command);
+    let line = process.line().unwrap_or_else(|ended| panic!("it does not start: {ended:#?}"));
+    process.until_told("the scrub found damage");
+    let mut peer = Peer::connect(line.trim_start_matches("ready ws://"));
+    let found = peer.request("error/list", json!({"error_type": "damage"}));
+    assert!(found["errors"][0]["message"].as_str().is_some_and(|told| told.contains(name)), "{found}");
+    drop(peer);
+    process.signal(Signal::TERM);
+    process.end().expect_code(0);
 }
 
 #[test]
