@@ -76,14 +76,11 @@ impl Writer {
     /// On a full disk what is left of the log is for what ends work under way, and for this alert.
     fn space(&mut self, work: &mut Work<'_>, full: bool, alert: ErrorId) -> Result<(), Bug> {
         self.full = full;
-        if full {
-            tracing::error!("{DISK_FULL}");
-        } else {
-            tracing::info!("the disk has space again; everything goes on");
-        }
         let command = if full {
+            tracing::error!("{DISK_FULL}");
             alert_of(alert, "disk_full", DISK_FULL.to_owned())
         } else {
+            tracing::info!("the disk has space again; everything goes on");
             Command::RecoverError { error: alert, action: "resolved".to_owned(), new_task: TaskId(alert.0) }
         };
         self.internal(work, &command)
@@ -117,15 +114,11 @@ impl Writer {
             Err(Stop::Bug(bug)) => return Err(bug),
             Err(Stop::Refused(refusal)) => refusal,
         };
-        if self.full {
-            self.observations.refused(connection, method, work.now);
-            id.into_iter()
-                .for_each(|id| work.turn.send(connection, Outgoing::Refused { id, refusal: refusal.clone() }));
-            return Ok(());
-        }
         let record =
             Command::RecordRefusal { method: method.to_owned(), code: refusal.code(), message: refusal.to_string() };
-        match self.client(work, connection, None, &record) {
+        // On a full disk refusals are counted only.
+        let recorded = if self.full { Ok(Vec::new()) } else { self.client(work, connection, None, &record) };
+        match recorded {
             Ok(events) if events.is_empty() => self.observations.refused(connection, method, work.now),
             Ok(_) | Err(Stop::Refused(_)) => {}
             Err(Stop::Bug(bug)) => return Err(bug),

@@ -21,14 +21,20 @@ use uuid::Uuid;
 /// Workers of a campaign: the cores of the machine that CI has.
 const WORKERS: usize = 2;
 
+/// Experiments between two signs of life of a campaign.
+const TELL_EVERY: usize = 100;
+
 /// Does the work for every item, some at a time. All that fail are named at the end, in the words that repeat them.
 fn for_each<T: Display + Send>(items: impl IntoIterator<Item = T, IntoIter: Send>, work: impl Fn(&T) + Sync) {
-    let (items, failed) = (Mutex::new(items.into_iter()), Mutex::new(Vec::new()));
+    let (items, failed) = (Mutex::new(items.into_iter().enumerate()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 loop {
-                    let Some(item) = items.lock().unwrap().next() else { return };
+                    let Some((nth, item)) = items.lock().unwrap().next() else { return };
+                    if nth > 0 && nth % TELL_EVERY == 0 {
+                        eprintln!("{nth} done");
+                    }
                     if catch_unwind(AssertUnwindSafe(|| work(&item))).is_err() {
                         eprintln!("--- that was {item}");
                         failed.lock().unwrap().push(item.to_string());

@@ -27,7 +27,6 @@ const SILENCES: u32 = 100;
 /// What the coordinator says to whoever comes while the disk is full.
 pub(super) const OVERLOADED: i64 = -40_051;
 const AGENT: &str = "agent";
-/// Ended tasks stay in the views, so that all of them can be checked.
 const TASKS_A_PIPELINE: usize = 3;
 
 /// One step of the script.
@@ -146,22 +145,19 @@ impl Session {
         self.script.iter().filter(|step| !matches!(step, Step::Reopen)).count()
     }
 
-    /// Starts the coordinator on what is there.
-    fn start(&self, shim: Option<&Shim>) -> Result<Process, Break> {
+    /// Starts it without faults and without surgery.
+    fn live_again(&self) -> Life {
+        self.live(None).unwrap_or_else(|broken| panic!("it does not start again: {broken:#?}"))
+    }
+
+    /// Starts the coordinator on what is there, and connects.
+    fn live(&self, shim: Option<&Shim>) -> Result<Life, Break> {
         let mut command = everlog(["serve", "--host", "127.0.0.1", "--port", "0", "--data"]);
         command.arg(self.data()).current_dir(self.home());
         if let Some(shim) = shim {
             shim.put_under(&mut command);
         }
-        Ok(Process::start(command))
-    }
-
-    fn live_again(&mut self) -> Life {
-        self.live(None).unwrap_or_else(|broken| panic!("it does not start again: {broken:#?}"))
-    }
-
-    fn live(&mut self, shim: Option<&Shim>) -> Result<Life, Break> {
-        let mut process = self.start(shim)?;
+        let mut process = Process::start(command);
         let line = process.line().map_err(Break::Died)?;
         let address = line.strip_prefix("ready ws://").unwrap_or_else(|| panic!("the first line is {line:?}"));
         match Peer::try_connect(address) {
