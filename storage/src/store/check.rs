@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::LOG_DIR;
-use super::bucket::{BucketDb, Mark, Trouble};
+use super::bucket::{BucketDb, Trouble};
+use super::mark::Mark;
 use super::run::frames;
 use crate::disk::{Disk, fault, path_of};
 use crate::reader::LogReader;

@@ -10,6 +10,7 @@ mod check;
 mod feed;
 mod follower;
 mod index;
+mod mark;
 mod query;
 mod run;
 
