@@ -107,7 +107,7 @@ impl Mutation {
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
         let within = if dice.throw(8) == 0 { bytes.len().max(1) } else { used };
         let at = dice.throw(within);
-        let told = match dice.throw(9) {
+        let told = match dice.throw(10) {
             0..=2 if !bytes.is_empty() => {
                 let bit = dice.throw(8);
                 bytes[at] ^= 1 << bit;
@@ -132,16 +132,15 @@ impl Mutation {
                 put(data, other, &original.files[name]);
                 format!("{name} and {other} swapped")
             }
-            7 => match std::fs::read(original.earlier.join(name)) {
-                Ok(earlier) => {
-                    bytes = earlier;
-                    format!("{name} as it was half way")
-                }
-                Err(_) => {
-                    std::fs::remove_file(data.join(name)).unwrap();
-                    return format!("{name} lost");
-                }
-            },
+            7 => {
+                std::fs::remove_file(data.join(name)).unwrap();
+                return format!("{name} lost");
+            }
+            8 => {
+                // What was not there half way is cut to nothing.
+                bytes = std::fs::read(original.earlier.join(name)).unwrap_or_default();
+                format!("{name} as it was half way")
+            }
             _ => {
                 let stray = STRAYS[dice.throw(STRAYS.len())];
                 put(data, stray, &bytes[..at]);
