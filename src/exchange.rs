@@ -6,7 +6,7 @@
 
 use crate::protocol::{Operation, Query, Reply, SessionRequest};
 use everlog_replay::spec::Settings;
-use everlog_replay::{ConnectionNo, Envelope, Json, Notice, PipelineId, Refusal};
+use everlog_replay::{ConnectionNo, Envelope, ErrorId, Json, Notice, PipelineId, Refusal};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -83,6 +83,20 @@ pub(crate) enum Message {
     Configure {
         /// Configuration for decisions.
         settings: Settings,
+    },
+    /// Not from a client: something in the log is damaged.
+    Damage {
+        /// The entry of the error register that says so.
+        alert: ErrorId,
+        /// Where, and the next step.
+        detail: String,
+    },
+    /// Not from a client: the disk is full and the log lives on its reserve, or there is space again.
+    Space {
+        /// Whether it is full.
+        full: bool,
+        /// The entry of the error register that says so.
+        alert: ErrorId,
     },
     /// Not from a client: the coordinator is asked to end. What stands before it is still answered.
     Drain {

@@ -29,7 +29,6 @@ mod render;
 mod schema;
 mod server;
 mod shared;
-mod submission;
 #[cfg(feature = "simulator")]
 #[path = "../tests/sim/mod.rs"]
 #[doc(hidden)]
@@ -41,6 +40,7 @@ mod submission;
     reason = "a simulation is a test: what it does not expect is a finding"
 )]
 pub mod sim;
+mod submission;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
 pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Subscription, Update, code};

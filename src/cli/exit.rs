@@ -30,6 +30,8 @@ pub(super) enum Exit {
     Refused = 4,
     /// The thing is in another state than this needs.
     Conflict = 5,
+    /// Something in the data directory is damaged; it was named (`EX_DATAERR` of sysexits).
+    Damaged = 65,
     /// The coordinator cannot be reached (`EX_UNAVAILABLE` of sysexits).
     Unreachable = 69,
     /// The same may work a little later (`EX_TEMPFAIL` of sysexits).
@@ -42,13 +44,14 @@ pub(super) enum Exit {
 
 impl Exit {
     /// Every code with its meaning, as help and manual tell it.
-    pub(super) const TABLE: [(Self, &str); 10] = [
+    pub(super) const TABLE: [(Self, &str); 11] = [
         (Self::Ok, "all is well"),
         (Self::Failed, "the pipeline or task failed or was stopped, or this machine got in the way"),
         (Self::Usage, "the command line or the pipeline file is wrong, or a name means several things"),
         (Self::NotFound, "there is no such pipeline, task, agent, key or data directory"),
         (Self::Refused, "the coordinator said no"),
         (Self::Conflict, "it is in another state than this needs: runs already, has ended, is held by another agent"),
+        (Self::Damaged, "something in the data directory is damaged, or no copy of it is left"),
         (Self::Unreachable, "the coordinator cannot be reached, or what answers is none"),
         (Self::TryAgain, "try again: the coordinator is overloaded or full, or the result is not there yet"),
         (Self::TimedOut, "the time given with --timeout is over"),

@@ -20,6 +20,7 @@ mod output;
 #[cfg(test)]
 mod reference;
 mod remote;
+mod repair;
 mod resolve;
 mod result;
 mod retry;
@@ -34,6 +35,7 @@ mod steer;
 mod submit;
 mod tasks;
 mod terminal;
+mod verify;
 mod wait;
 mod watch;
 mod when;
@@ -124,6 +126,10 @@ enum Verb {
     Call(call::Args),
     /// Print the recorded history, oldest first
     Log(log::Args),
+    /// Check everything in a data directory
+    Verify(verify::Args),
+    /// Put a damaged data directory together again, in a new one
+    Repair(repair::Args),
     /// Show or check the configuration
     Config(config::Args),
     /// Print a schema for other programs
@@ -165,6 +171,8 @@ impl Verb {
             Self::Errors(args) => list::errors::run(args).await,
             Self::Call(args) => call::run(args).await,
             Self::Log(args) => log::run(&args),
+            Self::Verify(args) => verify::run(&args),
+            Self::Repair(args) => repair::run(&args),
             Self::Config(args) => config::run(args, log_format),
             Self::Schema(args) => schema::run(&args),
             Self::Health(args) => health::run(args).await,
@@ -192,6 +200,7 @@ pub fn main() -> ExitCode {
     let Cli { color, log_format, verb } = parsed.unwrap_or_else(|error| error.exit());
     color::choose(color);
     let logging = Logging::start(verb.log_level(), log_format.unwrap_or(LogFormat::Text));
+    leave_out_caught_panics();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return tell(Trouble::Failed(format!("this process cannot start: {error}"))).into(),
@@ -204,6 +213,16 @@ pub fn main() -> ExitCode {
 /// Prints data: text of one or several lines that is safe to show.
 fn say(text: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{text}")
+}
+
+/// sled panics on files that the disk damaged. The store catches that, mends what it can and says so: to a person it is no panic.
+fn leave_out_caught_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !everlog_storage::is_fenced() {
+            usual(panic);
+        }
+    }));
 }
 
 /// Prints data as it is, for files and other programs.

@@ -2,15 +2,19 @@
 
 use super::snapshots::Follow;
 use super::{Delivery, Failed, Turn};
-use crate::exchange::{Outbox, Outgoing};
+use crate::exchange::{Inbound, Message, Outbox, Outgoing};
 use crate::failure::Failure;
 use crate::shared::Shared;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, select, tick};
 use everlog_replay::event::CoordinatorStopped;
-use everlog_replay::{Actor, Envelope, Notice, Seq, Timestamp, codec};
-use everlog_storage::{CommitLog, Frame, Log};
+use everlog_replay::{Actor, Envelope, ErrorId, Notice, Seq, Timestamp, codec};
+use everlog_storage::{CommitLog, Frame};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How often a full disk is looked at for space: a person who freed some waits about as long, and a look writes the reserve.
+const LOOK_FOR_SPACE_EVERY: Duration = Duration::from_secs(1);
 
 /// How the coordinator ended.
 #[derive(Clone, Debug)]
@@ -27,11 +31,13 @@ pub(crate) struct Committer {
     durable: watch::Sender<Seq>,
     ended: watch::Sender<Option<Outcome>>,
     follow: Follow,
+    /// The alert that the writer was told when the disk was full, until it was told that there is space again.
+    alert: Option<ErrorId>,
 }
 
 impl Committer {
     pub(super) fn new(log: CommitLog, shared: Arc<Shared>, durable: watch::Sender<Seq>, follow: Follow) -> Self {
-        Self { log, shared, durable, ended: watch::Sender::new(None), follow }
+        Self { log, shared, durable, ended: watch::Sender::new(None), follow, alert: None }
     }
 
     /// For whoever else may end the coordinator.
@@ -46,13 +52,22 @@ impl Committer {
 
     /// Commits turns until the last one, or until the disk fails.
     pub(super) fn run(mut self, turns: &Receiver<Turn>) {
-        for turn in turns {
-            let last = turn.last;
-            if self.take(turn).is_err() {
-                return;
-            }
-            if last {
-                break;
+        let looks = tick(LOOK_FOR_SPACE_EVERY);
+        loop {
+            let last = select! {
+                recv(turns) -> turn => match turn {
+                    Ok(turn) => {
+                        let last = turn.last;
+                        self.take(turn).map(|()| last)
+                    }
+                    Err(_) => break,
+                },
+                recv(looks) -> _ => self.look_for_space().map(|()| false),
+            };
+            match last {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(_) => return,
             }
         }
         self.finish();
@@ -64,11 +79,24 @@ impl Committer {
     /// When the log can not be written, or what was written before can not be read.
     pub(crate) fn take(&mut self, turn: Turn) -> Result<(), Failure> {
         let (first, at) = (turn.frame.first(), turn.frame.at());
-        self.commit(turn).inspect_err(|fault| {
-            self.record_full_disk(fault, first, at);
-            tracing::error!(%fault, "the log can not be written; nothing more is acknowledged");
-            self.ended.send_replace(Some(Outcome::Failed(Failed(fault.to_string()))));
+        self.commit(turn).inspect_err(|failure| {
+            self.record_full_disk(failure, first, at);
+            self.fail(failure);
         })
+    }
+
+    /// On a full disk: makes the reserve again as soon as there is space for it, and tells the writer.
+    ///
+    /// # Errors
+    /// When the disk fails otherwise; as in [`Self::take`].
+    pub(crate) fn look_for_space(&mut self) -> Result<(), Failure> {
+        let kept = self.log.keep_reserve().map_err(Failure::from).inspect_err(|failure| self.fail(failure));
+        kept.map(|()| self.tell_space())
+    }
+
+    fn fail(&self, failure: &Failure) {
+        tracing::error!(%failure, "the log can not be written; nothing more is acknowledged");
+        self.ended.send_replace(Some(Outcome::Failed(Failed(failure.to_string()))));
     }
 
     /// Says goodbye to everybody and closes the log.
@@ -80,6 +108,20 @@ impl Committer {
         };
         // A failure of the writer stands.
         self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(outcome).is_none());
+    }
+
+    /// Tells the writer when the log has begun to live on its reserve, and when it has one again. Tried later when the inbox
+    /// has no room.
+    fn tell_space(&mut self) {
+        let full = !self.log.has_reserve();
+        if full == self.alert.is_some() {
+            return;
+        }
+        let alert = self.alert.unwrap_or_else(|| ErrorId((self.shared.new_id)(self.shared.clock.now())));
+        let told = Inbound { connection: 0, bytes: 0, message: Message::Space { full, alert } };
+        if self.shared.inbox.try_send(told).is_ok() {
+            self.alert = full.then_some(alert);
+        }
     }
 
     /// The log says why it ends, out of the reserve that is kept for this.
@@ -111,7 +153,8 @@ impl Committer {
 
     fn commit(&mut self, turn: Turn) -> Result<(), Failure> {
         if !turn.frame.is_empty() {
-            self.log.append(&turn.frame)?;
+            self.log.append_from_reserve(&turn.frame)?;
+            self.tell_space();
             let last = turn.frame.last();
             self.durable.send_replace(last);
             self.follow.durable(last);

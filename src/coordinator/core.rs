@@ -14,7 +14,7 @@ use crate::shared::Shared;
 use crossbeam_channel::{Receiver, bounded};
 use everlog_replay::spec::Settings;
 use everlog_replay::{Command, Seq, Timestamp};
-use everlog_storage::{Log, Opened, Snapshots, Store};
+use everlog_storage::{Opened, Snapshots, Store};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -66,11 +66,12 @@ impl Core {
         let mut writer = Writer::new(Arc::clone(&shared));
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let first = writer.command(&Command::StartCoordinator { version, settings })?;
-        log.append(&first.frame)?;
+        log.append_from_reserve(&first.frame)?;
         durable.send_replace(first.frame.last());
         shared.pulse.turned(Some(first.frame.last()), shared.clock.mono_ms());
         let (follow, durable_frames) = snapshots::channel();
-        let follower = Follower::new(log.reader(), store.clone(), snapshots.clone(), durable_frames, snapshot_every);
+        let (reader, from) = (log.reader(), Arc::clone(&shared));
+        let follower = Follower::new(from, reader, store.clone(), snapshots.clone(), durable_frames, snapshot_every);
         let committer = Committer::new(log, Arc::clone(&shared), durable, follow);
         Ok(Self { shared, writer, messages, committer, follower, store, snapshots })
     }

@@ -4,8 +4,26 @@ use super::turn::{Delivery, Stop, Work, Writer};
 use crate::exchange::{Inbound, Message, Outgoing, Sample};
 use crate::failure::Bug;
 use crate::protocol::{Operation, Reply};
-use everlog_replay::{Actor, AgentId, Command, ConnectionNo, Envelope, Json, RequestKey, Stamp, TaskId};
+use everlog_replay::{
+    Actor, AgentId, Command, ConnectionNo, Envelope, ErrorId, Json, NewIds, PipelineId, Refusal, RequestKey, Stamp,
+    TaskId,
+};
 use std::sync::Arc;
+
+/// What is said while the disk is full.
+const DISK_FULL: &str = "the coordinator's disk is full: it takes no changes until there is space again, while reading \
+                         goes on; free some, then repeat the request";
+
+/// The entry of the error register that tells of trouble of the coordinator itself.
+fn alert_of(error: ErrorId, error_type: &str, message: String) -> Command {
+    let (component, error_type) = ("coordinator".to_owned(), error_type.to_owned());
+    Command::ReportError { error, component, error_type, message, task: None, details: Json::null() }
+}
+
+/// Whether a command belongs to work under way, or to those who do it: taken on a full disk too, out of the reserve.
+fn ends_work(command: &Command) -> bool {
+    matches!(command, Command::CompleteTask { .. } | Command::RegisterAgent { .. } | Command::UnregisterAgent { .. })
+}
 
 impl Work<'_> {
     /// What a client does now.
@@ -43,15 +61,16 @@ impl Writer {
             }
             Message::Load { cpu, memory } => {
                 let observed = Command::ObserveLoad { cpu, memory };
-                self.internal(work, &observed)?;
-                self.load = Some(observed);
-                return Ok(());
+                self.load = Some(observed.clone());
+                return if self.full { Ok(()) } else { self.internal(work, &observed) };
             }
             Message::Configure { settings } => {
                 self.internal(work, &Command::ConfigureCoordinator { settings })?;
                 // The limits may be others now: the newest reading is held against them at once.
                 return self.load.clone().map_or(Ok(()), |observed| self.internal(work, &observed));
             }
+            Message::Space { full, alert } => return self.space(work, full, alert),
+            Message::Damage { alert, detail } => return self.internal(work, &alert_of(alert, "damage", detail)),
             Message::Drain { reason } => {
                 work.turn.last = true;
                 if let Some(observed) = self.observations.all() {
@@ -61,6 +80,21 @@ impl Writer {
             }
         };
         self.conclude(work, connection, None, "", outcome)
+    }
+
+    /// On a full disk what is left of the log is for what ends work under way, and for this alert.
+    fn space(&mut self, work: &mut Work<'_>, full: bool, alert: ErrorId) -> Result<(), Bug> {
+        self.full = full;
+        let command = if full {
+            tracing::error!("{DISK_FULL}");
+            alert_of(alert, "disk_full", DISK_FULL.to_owned())
+        } else {
+            tracing::info!("the disk has space again; everything goes on");
+            // Nothing runs again.
+            let new = NewIds { pipeline: PipelineId(alert.0), task: TaskId(alert.0) };
+            Command::RecoverError { error: alert, action: "resolved".to_owned(), new }
+        };
+        self.internal(work, &command)
     }
 
     fn client(
@@ -93,7 +127,9 @@ impl Writer {
         };
         let record =
             Command::RecordRefusal { method: method.to_owned(), code: refusal.code(), message: refusal.to_string() };
-        match self.client(work, connection, None, &record) {
+        // On a full disk refusals are counted only.
+        let recorded = if self.full { Ok(Vec::new()) } else { self.client(work, connection, None, &record) };
+        match recorded {
             Ok(events) if events.is_empty() => self.observations.refused(connection, method, work.now),
             Ok(_) | Err(Stop::Refused(_)) => {}
             Err(Stop::Bug(bug)) => return Err(bug),
@@ -161,6 +197,9 @@ impl Writer {
             }
             Some(_) => stamp.request = None,
             None => {}
+        }
+        if self.full && !ends_work(command) {
+            return Err(Refusal::Overloaded(DISK_FULL.to_owned()).into());
         }
         let events = self.run(work, command, &stamp)?.into();
         work.turn.send(connection, Outgoing::Reply { id, reply, events });

@@ -13,6 +13,7 @@ mod liveness;
 mod messages;
 mod observations;
 mod recovery;
+mod scrub;
 mod snapshots;
 #[cfg(test)]
 mod tests;
@@ -188,8 +189,10 @@ impl Engine {
             }
             let state = self.shared.state.read();
             if let Some(Parts { store, snapshots }) = self.parts.lock().take() {
-                let written = snapshots.map_or(Ok(()), |all| all.write(state.seq, |out| state.save(out)));
-                written.map_err(|fault| Failed(fault.to_string()))?;
+                match snapshots.map_or(Ok(()), |all| all.write(state.seq, |out| state.save(out))) {
+                    Err(fault) if fault.is_full() => tracing::warn!(%fault, "no snapshot; the next start takes longer"),
+                    written => written.map_err(|fault| Failed(fault.to_string()))?,
+                }
                 store.close();
             }
             Ok(())

@@ -2,16 +2,21 @@
 //! each is a proof that snapshot and tail give the whole (law 7).
 
 use super::recovery;
+use super::scrub::{SCRUB_EVERY, Scrub};
+use crate::exchange::{Inbound, Message};
 use crate::failure::Failure;
-use crossbeam_channel::{Receiver, Sender, bounded};
-use everlog_replay::Seq;
+use crate::shared::Shared;
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use everlog_replay::{ErrorId, Seq};
 use everlog_storage::{LogReader, Snapshots, Store};
+use std::sync::Arc;
 
 /// Tells the follower how far the log is durable. Never waits: only the newest position matters.
 pub(super) struct Follow(Sender<Seq>);
 
-/// Takes snapshots behind the writer.
+/// Takes snapshots behind the writer, and looks after what is old.
 pub(crate) struct Follower {
+    shared: Arc<Shared>,
     log: LogReader,
     store: Store,
     snapshots: Snapshots,
@@ -19,6 +24,7 @@ pub(crate) struct Follower {
     /// Events from one snapshot to the next.
     every: Seq,
     newest: Seq,
+    scrub: Scrub,
 }
 
 pub(super) fn channel() -> (Follow, Receiver<Seq>) {
@@ -35,15 +41,29 @@ impl Follow {
 }
 
 impl Follower {
-    pub(super) fn new(log: LogReader, store: Store, snapshots: Snapshots, durable: Receiver<Seq>, every: Seq) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        log: LogReader,
+        store: Store,
+        snapshots: Snapshots,
+        durable: Receiver<Seq>,
+        every: Seq,
+    ) -> Self {
         let newest = snapshots.list().ok().and_then(|all| all.last().copied()).unwrap_or(0);
-        Self { log, store, snapshots, durable, every, newest }
+        Self { shared, log, store, snapshots, durable, every, newest, scrub: Scrub::default() }
     }
 
     /// Until the committer ends.
     pub(super) fn run(mut self) {
-        while let Ok(durable) = self.durable.recv() {
-            self.look(durable);
+        let pieces = tick(SCRUB_EVERY);
+        loop {
+            select! {
+                recv(self.durable) -> durable => match durable {
+                    Ok(durable) => self.look(durable),
+                    Err(_) => return,
+                },
+                recv(pieces) -> _ => self.scrub(),
+            }
         }
     }
 
@@ -58,6 +78,17 @@ impl Follower {
             tracing::warn!(%fault, "no snapshot could be taken; the next one is tried later");
         }
         self.newest = durable;
+    }
+
+    /// Reads the next piece of the log. Damage goes on record, for whoever looks at the error register and not at standard error.
+    pub(crate) fn scrub(&mut self) {
+        if let Some(fault) = self.scrub.piece(&self.log) {
+            let alert = ErrorId((self.shared.new_id)(self.shared.clock.now()));
+            let message = Message::Damage { alert, detail: fault.to_string() };
+            // Full: it stands on standard error, and the next round is in some hours.
+            drop(self.shared.inbox.try_send(Inbound { connection: 0, bytes: 0, message }));
+            tracing::error!(%fault, "the scrub found damage in the log");
+        }
     }
 
     /// Nothing is mended in silence.

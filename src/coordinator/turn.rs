@@ -78,6 +78,8 @@ pub(crate) struct Writer {
     pub(super) notices: Vec<Notice>,
     /// The newest reading of the load.
     pub(super) load: Option<Command>,
+    /// The disk is full: the log lives on its reserve.
+    pub(crate) full: bool,
 }
 
 /// Either the client's fault or ours.
@@ -114,12 +116,16 @@ impl Writer {
     #[must_use]
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let liveness = Liveness::of(&shared.state.read(), shared.clock.mono_ms());
-        Self { shared, observations: Observations::default(), liveness, notices: Vec::new(), load: None }
+        let (observations, notices) = (Observations::default(), Vec::new());
+        Self { shared, observations, liveness, notices, load: None, full: false }
     }
 
     /// Milliseconds until a turn is due although no message comes.
     #[must_use]
     pub(crate) fn idle_ms(&self) -> u64 {
+        if self.full {
+            return super::TICK_MS;
+        }
         let now = self.shared.clock.now();
         let planned = everlog_replay::wake_at(&self.shared.state.read()).map(|at| at.micros_since(now).div_ceil(1_000));
         planned.into_iter().chain([super::TICK_MS]).min().unwrap_or(super::TICK_MS)
@@ -169,6 +175,10 @@ impl Writer {
         let mut work = Work { state, turn: &mut turn, now, mono_ms, watched, altered: false };
         for inbound in batch {
             self.message(&mut work, inbound)?;
+        }
+        if self.full {
+            self.flush_notices(&mut work);
+            return Ok(turn);
         }
         if drained {
             for (agent, silent_ms) in self.liveness.silent(work.state, &shared.directory, mono_ms) {

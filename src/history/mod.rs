@@ -1,8 +1,12 @@
 //! What was written before: the event log, read through the sled store (and through the commit log where that is not fed yet).
 
 mod lines;
+mod repair;
+mod verify;
 
 pub(crate) use lines::{LogLine, lines};
+pub(crate) use repair::{Repair, Stretch};
+pub(crate) use verify::{Checked, Verification};
 
 use crate::failure::Failure;
 use crate::shared::History;

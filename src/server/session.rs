@@ -245,6 +245,8 @@ impl Reading<'_> {
             | Message::Closed
             | Message::Load { .. }
             | Message::Configure { .. }
+            | Message::Damage { .. }
+            | Message::Space { .. }
             | Message::Drain { .. } => return self.hand_in_patiently(message, INBOX_NOTIFICATIONS_MAX).await,
         };
         if self.turns.in_flight() >= IN_FLIGHT_MAX {
@@ -336,6 +338,8 @@ fn changes(message: &Message) -> bool {
         | Message::Closed
         | Message::Load { .. }
         | Message::Configure { .. }
+        | Message::Damage { .. }
+        | Message::Space { .. }
         | Message::Drain { .. } => false,
     }
 }

@@ -23,7 +23,7 @@ use crate::wire::SEGMENT_HEADER;
 use crate::{Fault, Frame, Head, Seq};
 
 /// Name of the lock file.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 /// First segment in bytes: a small log stays a small directory.
 const FIRST_SEGMENT_BYTES: u64 = 1024 * 1024;
 /// Largest segment in bytes: filled ahead in a second or so, and few enough files for years of log.
@@ -115,7 +115,8 @@ impl DataDir {
         };
         let snapshots = Snapshots::new(Arc::clone(&disk), Some(Arc::clone(&lock)));
         let shared = Arc::new(LogShared::new(Arc::clone(&disk), list_segments(&*disk)?, false));
-        let end = verify_tail(&shared, &witness, &snapshots, &mut report)?;
+        let newest = newest_whole(&snapshots, witness.head.seq)?;
+        let end = verify_tail(&shared, &witness, &snapshots, newest + 1, &mut report, |_| ())?;
         // Everything is known to be well: only now is something changed.
         if witness.slot_damaged {
             let file = path_of(&*disk, ANCHOR);
@@ -136,7 +137,7 @@ impl DataDir {
     pub fn open_read_only_on(disk: Arc<dyn Disk>) -> Result<ReadOnly, Fault> {
         // The anchor first: whatever it covers must be found by the reading that comes later.
         let Some(witness) = Anchor::read(&*disk)? else {
-            return Err(Fault::NotADataDir { path: path_of(&*disk, ""), detail: "it has no anchor".to_owned() });
+            return Err(without_anchor(&*disk)?);
         };
         let segments = list_segments(&*disk)?;
         if segments.is_empty() {
@@ -163,12 +164,7 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<(), Fault> {
     let remains = |dir| remains(dir).map_err(fault(disk, "list", dir));
     let begun = segments.is_empty() || segments == [1] && is_blank(disk)?;
     if !begun || remains(SNAPSHOT_DIR)? || remains(LOG_DIR)? {
-        return Err(Fault::Corrupt {
-            file: path_of(disk, ANCHOR),
-            offset: 0,
-            seqs: None,
-            detail: "the anchor is missing beside what is left of a log".to_owned(),
-        });
+        return Err(anchor_lost(disk));
     }
     for dir in [COMMIT_DIR, SNAPSHOT_DIR, LOG_DIR] {
         disk.create_dir(dir).map_err(fault(disk, "create", dir))?;
@@ -182,6 +178,23 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<(), Fault> {
     Anchor::create(disk, Head::default())
 }
 
+fn anchor_lost(disk: &dyn Disk) -> Fault {
+    Fault::Corrupt {
+        file: path_of(disk, ANCHOR),
+        offset: 0,
+        seqs: None,
+        detail: "the anchor is missing beside what is left of a log".to_owned(),
+    }
+}
+
+/// What it means, to whoever only reads, that there is no anchor.
+pub(crate) fn without_anchor(disk: &dyn Disk) -> Result<Fault, Fault> {
+    if list_segments(disk)?.is_empty() {
+        return Ok(Fault::NotADataDir { path: path_of(disk, ""), detail: "it has no anchor".to_owned() });
+    }
+    Ok(anchor_lost(disk))
+}
+
 /// Whether the first segment has a header and nothing else.
 fn is_blank(disk: &dyn Disk) -> Result<bool, Fault> {
     let segment = Segment::open(disk, 1, Access::Read)?;
@@ -190,7 +203,7 @@ fn is_blank(disk: &dyn Disk) -> Result<bool, Fault> {
 }
 
 /// The end of the log as read, before anything is cut.
-struct Tail {
+pub(crate) struct Tail {
     cursor: Cursor,
     head: Head,
     /// Where the newest frame begins; 0 when the newest segment has none.
@@ -199,23 +212,34 @@ struct Tail {
     torn: u64,
 }
 
-/// Reads the log from the newest snapshot on, and proves that what was acknowledged is there.
-fn verify_tail(
+impl Tail {
+    /// What an opening will cut off, or has cut off.
+    pub(crate) fn torn(&self, disk: &dyn Disk) -> Option<Finding> {
+        let file = path_of(disk, &self.cursor.segment().name);
+        (self.torn > 0).then(|| Finding::TornTail { file, offset: self.cursor.offset(), bytes: self.torn })
+    }
+}
+
+/// Reads the log from the segment that holds record `from` on, shows every frame, and proves that what was acknowledged is
+/// there. Changes nothing.
+pub(crate) fn verify_tail(
     shared: &Arc<LogShared>,
     witness: &Witness,
     snapshots: &Snapshots,
+    from: Seq,
     report: &mut OpenReport,
+    mut show: impl FnMut(&Frame),
 ) -> Result<Tail, Fault> {
     let disk = &*shared.disk;
     let segments = shared.segments();
     check_headers(disk, &segments, witness.head.seq)?;
-    let newest = newest_whole(snapshots, witness.head.seq)?;
     // The anchor's record must be among those that are read, so that its hash can be compared.
-    let start = shared.segment_of((newest + 1).min(witness.head.seq).max(1)).unwrap_or(1);
+    let start = shared.segment_of(from.min(witness.head.seq).max(1)).unwrap_or(1);
     let mut frames = FrameReader::new(Arc::clone(shared), start, None).checking_chain();
     let mut frame = Frame::default();
     let mut met = witness.head.seq == 0;
     while frames.next_into(&mut frame)? {
+        show(&frame);
         if frame.last() == witness.head.seq {
             met = frames.chain_hash() == witness.head.chain;
         }
@@ -314,11 +338,11 @@ fn lost(disk: &dyn Disk, first: Seq, last: Seq) -> Fault {
 fn cut_and_sync(disk: &dyn Disk, tail: Tail, report: &mut OpenReport) -> Result<End, Fault> {
     let offset = tail.cursor.offset();
     let segment = Segment::open(disk, tail.cursor.segment().head.first, Access::Write)?;
-    if tail.torn > 0 {
+    if let Some(finding) = tail.torn(disk) {
         let len = usize::try_from(tail.torn).unwrap_or(usize::MAX);
         let cleared = segment.file.write_at(&vec![0; len], offset);
         cleared.map_err(fault(disk, "clear the torn end of", &segment.name))?;
-        report.findings.push(Finding::TornTail { file: path_of(disk, &segment.name), offset, bytes: tail.torn });
+        report.findings.push(finding);
     }
     if tail.newest > 0 {
         let mut frame = vec![0; usize::try_from(offset - tail.newest).unwrap_or(usize::MAX)];

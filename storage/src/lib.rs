@@ -22,10 +22,12 @@ mod fault;
 mod frame;
 mod reader;
 mod report;
+mod salvage;
 mod segment;
 mod snapshots;
 mod spare;
 mod store;
+mod verify;
 mod wire;
 
 pub use commit::CommitLog;
@@ -35,9 +37,11 @@ pub use fault::Fault;
 pub use frame::{Frame, Records};
 pub use reader::{FrameReader, LogReader, Verified};
 pub use report::{Finding, OpenReport};
+pub use salvage::{Origin, Salvage};
 pub use snapshots::{SNAPSHOT_EVERY, Snapshots};
 pub use spare::RESERVE_BYTES;
-pub use store::{History, IndexFn, IndexKeys, RecordsWith, Run, RunsWith, Store};
+pub use store::{History, IndexFn, IndexKeys, RecordsWith, Run, RunsWith, Store, is_fenced};
+pub use verify::Verifier;
 pub use wire::{ChainHash, MAX_FRAME_BYTES};
 
 /// Place of a record in the log. The first is 1, and there are no gaps.

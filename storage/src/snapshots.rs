@@ -96,7 +96,10 @@ impl Snapshots {
     }
 
     /// Reads one snapshot; the inner error says what is wrong with it.
-    pub(crate) fn read(&self, seq: Seq) -> Result<Result<Vec<u8>, &'static str>, Fault> {
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn read(&self, seq: Seq) -> Result<Result<Vec<u8>, &'static str>, Fault> {
         let name = snapshot_name(seq);
         let mut bytes = match self.disk.open(&name, Access::Read).and_then(|file| read_all(&*file)) {
             Ok(bytes) => bytes,

@@ -4,7 +4,7 @@
 //! All choices come from fixed seeds; when exactly the kill falls does not, and that is the point.
 
 use crate::bad_input::log;
-use crate::harness::{Assignment, Deadline, Gone, Peer, Server, envelope};
+use crate::harness::{Acknowledged, Assignment, Deadline, Gone, Peer, Server, all, envelope};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,20 +38,6 @@ impl Dice {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (z ^ (z >> 31)) % sides
     }
-}
-
-/// What was acknowledged.
-#[derive(Clone, Default)]
-struct Acknowledged {
-    /// Pipelines with their tasks.
-    pipelines: BTreeMap<String, BTreeSet<String>>,
-    started: BTreeSet<String>,
-    stopped: BTreeSet<String>,
-    memory: BTreeMap<String, u64>,
-    tasks: BTreeSet<String>,
-    /// Attempts whose completion was acknowledged: (task, attempt).
-    completed: BTreeMap<String, u64>,
-    count: u64,
 }
 
 /// What all threads share.
@@ -339,45 +325,6 @@ impl Worker<'_> {
     }
 }
 
-/// That everything acknowledged is there.
-fn check(peer: &mut Peer, known: &Acknowledged) {
-    let pipelines = all(peer, "pipeline/list", "pipelines");
-    for (id, tasks) in &known.pipelines {
-        let info = pipelines.get(id).unwrap_or_else(|| panic!("pipeline {id} was acknowledged and is lost"));
-        assert_eq!(info["metrics"]["tasks_total"], json!(tasks.len()), "{info}");
-        assert!(!known.started.contains(id) || info["status"] != "idle", "its start was acknowledged: {info}");
-        assert!(!known.stopped.contains(id) || info["status"] == "completed", "its stop was acknowledged: {info}");
-    }
-    let tasks = all(peer, "task/list", "tasks");
-    for id in known.tasks.iter().chain(known.pipelines.values().flatten()) {
-        assert!(tasks.contains_key(id), "task {id} was acknowledged and is lost");
-    }
-    for (id, attempt) in &known.completed {
-        let info = &tasks[id];
-        assert_eq!((&info["status"], &info["result"]["attempt"]), (&json!("completed"), &json!(attempt)), "{info}");
-    }
-    for (key, value) in &known.memory {
-        let got = peer.request("memory/get", json!({"key": key}));
-        // A newer value may have been stored whose acknowledgement was still under way.
-        assert!(got["value"].as_u64() >= Some(*value), "{key} was {value}: {got}");
-    }
-}
-
-/// All records of a list, by id.
-fn all(peer: &mut Peer, method: &str, field: &str) -> BTreeMap<String, Value> {
-    let mut records = BTreeMap::new();
-    let mut offset = 0;
-    loop {
-        let page = peer.request(method, json!({"offset": offset}));
-        let items = page[field].as_array().unwrap();
-        offset += items.len();
-        records.extend(items.iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item.clone())));
-        if items.is_empty() || json!(offset) == page["total"] {
-            return records;
-        }
-    }
-}
-
 #[test]
 fn thirty_two_kills_under_load_lose_nothing() {
     let world = World::default();
@@ -406,7 +353,7 @@ fn thirty_two_kills_under_load_lose_nothing() {
             server.kill();
             server.restart();
             world.moved(&server);
-            check(&mut server.peer(), &known);
+            known.check(&mut server.peer());
             assert!(hosts.iter().chain(&agents).all(|thread| !thread.is_finished()), "a client has failed");
         }
         world.send_hosts_home();
@@ -417,7 +364,7 @@ fn thirty_two_kills_under_load_lose_nothing() {
     });
     let known = world.snapshot();
     let mut peer = server.peer();
-    check(&mut peer, &known);
+    known.check(&mut peer);
     let pipelines = all(&mut peer, "pipeline/list", "pipelines");
     assert_eq!(pipelines.len(), known.pipelines.len(), "what was asked twice was done once");
     let tasks = all(&mut peer, "task/list", "tasks");

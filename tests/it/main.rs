@@ -15,6 +15,9 @@ mod docs;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+#[path = "../faults/mod.rs"]
+mod faults;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod pipeline_file;

@@ -3,7 +3,7 @@
 #[path = "../../replay/tests/it/laws.rs"]
 mod laws;
 
-pub(super) use laws::check as laws;
+pub(super) use laws::{check as laws, standing};
 
 use super::ledger::Ledger;
 use everlog_replay::{Envelope, State, apply};

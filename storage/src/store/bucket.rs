@@ -5,8 +5,9 @@
 //! every call into sled is fenced against panics, and whatever is read is checked against its own checksum. A bucket
 //! that fails is [`Trouble`]; its records are all in the commit log.
 
+use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -93,9 +94,26 @@ impl Note {
     }
 }
 
+thread_local! {
+    static FENCED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a call into sled whose panic is caught and told as a [`Finding`](crate::Finding): a panic
+/// hook need not tell it again.
+pub fn is_fenced() -> bool {
+    FENCED.get()
+}
+
+fn catch<T>(call: impl FnOnce() -> T) -> std::thread::Result<T> {
+    let outer = FENCED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(call));
+    FENCED.set(outer);
+    result
+}
+
 /// Runs a call into sled: a panic or an error is trouble, not ours.
-pub(crate) fn fenced<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+fn fenced<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
+    match catch(call) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(sort(&error)),
         Err(_) => Err(Trouble::Damaged("sled panicked on it".to_owned())),
@@ -135,17 +153,32 @@ fn disk_trouble(error: io::Error) -> Trouble {
 /// An open bucket; clones share the database.
 #[derive(Debug, Clone)]
 pub(crate) struct BucketDb {
-    db: Db,
+    /// `None` only while it is dropped.
+    db: Option<Db>,
     dir: PathBuf,
 }
 
+impl Drop for BucketDb {
+    fn drop(&mut self) {
+        // The last handle syncs, and sled panics when the disk refuses. What is lost then is fed again.
+        let _ = catch(|| drop(self.db.take()));
+    }
+}
+
 impl BucketDb {
+    fn call<T>(&self, call: impl FnOnce(&Db) -> sled::Result<T>) -> Result<T, Trouble> {
+        match &self.db {
+            Some(db) => fenced(|| call(db)),
+            None => Err(Trouble::Disk("it is closed".to_owned())),
+        }
+    }
+
     /// Opens or creates the database in `dir` and makes its directory entries durable.
     pub(crate) fn open(dir: &Path) -> Result<Self, Trouble> {
         let fresh = !dir.exists();
         remove_stray_snapshots(dir).map_err(disk_trouble)?;
         let db = open_patiently(dir)?;
-        let bucket = Self { db, dir: dir.to_path_buf() };
+        let bucket = Self { db: Some(db), dir: dir.to_path_buf() };
         if fresh {
             bucket.sync_names().map_err(disk_trouble)?;
         }
@@ -155,7 +188,7 @@ impl BucketDb {
     /// Reads everything once: values, their order, the index entries and the tie to the log.
     pub(crate) fn check(&self, first: Seq, log: &LogReader, index_version: u32) -> Result<Note, Trouble> {
         let damaged = |detail: String| Err(Trouble::Damaged(detail));
-        let note = match fenced(|| self.db.get(NOTE))? {
+        let note = match self.call(|db| db.get(NOTE))? {
             Some(bytes) => match Note::parse(&bytes) {
                 Some(note) => note,
                 None => return damaged("its note is unreadable".to_owned()),
@@ -167,8 +200,8 @@ impl BucketDb {
         }
         let mut found = Note::default();
         let mut next = first;
-        let scan = fenced(|| {
-            for entry in self.db.iter() {
+        let scan = self.call(|db| {
+            for entry in db.iter() {
                 let (key, value) = entry?;
                 if key == NOTE {
                     continue;
@@ -202,14 +235,20 @@ impl BucketDb {
         Ok(note)
     }
 
+    /// The last record fed, as its note has it.
+    pub(crate) fn fed(&self) -> Option<Seq> {
+        let note = self.call(|db| db.get(NOTE)).ok()??;
+        Note::parse(&note).map(|note| note.fed)
+    }
+
     /// Applies a batch.
     pub(crate) fn apply(&self, batch: Batch) -> Result<(), Trouble> {
-        fenced(|| self.db.apply_batch(batch))
+        self.call(|db| db.apply_batch(batch))
     }
 
     /// Makes everything applied so far durable: sled's flush syncs nothing that survives a power cut.
     pub(crate) fn sync(&self) -> Result<(), Trouble> {
-        fenced(|| self.db.flush())?;
+        self.call(|db| db.flush())?;
         self.sync_names().map_err(disk_trouble)
     }
 
@@ -227,8 +266,8 @@ impl BucketDb {
 
     /// The run that holds `seq`: its first record and its value, checked.
     pub(crate) fn run_of(&self, seq: Seq) -> Result<(Seq, IVec), Trouble> {
-        let found = fenced(|| match seq.checked_add(1) {
-            Some(after) => self.db.get_lt(run_key(after)),
+        let found = self.call(|db| match seq.checked_add(1) {
+            Some(after) => db.get_lt(run_key(after)),
             None => Ok(None),
         })?;
         let checked = found.and_then(|(key, value)| {
@@ -242,9 +281,9 @@ impl BucketDb {
     /// The runs of an index key from the one that could hold `from` on, as first and last record.
     pub(crate) fn runs_of(&self, prefix: &[u8], from: Seq) -> Result<Vec<(Seq, Seq)>, Trouble> {
         let key = |seq: Seq| [prefix, &seq.to_be_bytes()].concat();
-        let found = fenced(|| {
-            let before = self.db.range(key(0)..key(from)).next_back();
-            let after = self.db.range(key(from)..=key(Seq::MAX));
+        let found = self.call(|db| {
+            let before = db.range(key(0)..key(from)).next_back();
+            let after = db.range(key(from)..=key(Seq::MAX));
             before.into_iter().chain(after).map(|entry| entry.map(|(_, runs)| runs)).collect::<sled::Result<Vec<_>>>()
         })?;
         Ok(found.iter().flat_map(|value| indexed_runs(value)).collect())
@@ -252,7 +291,7 @@ impl BucketDb {
 
     /// First record of the last batch that starts before a time.
     pub(crate) fn run_before(&self, time_key: &[u8]) -> Result<Option<Seq>, Trouble> {
-        let found = fenced(|| self.db.get_lt(time_key))?;
+        let found = self.call(|db| db.get_lt(time_key))?;
         Ok(found.and_then(|(key, _)| seq_of(&key).filter(|_| key.first() == Some(&TIME))))
     }
 }
@@ -292,74 +331,6 @@ fn open_patiently(dir: &Path) -> Result<Db, Trouble> {
             }
             result => return result,
         }
-    }
-}
-
-/// What is noted beside a bucket, for sled forgets without a word what it lost.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Mark {
-    /// The bucket is complete.
-    Sealed,
-    /// The bucket was synced and will grow.
-    Synced,
-}
-
-impl Mark {
-    fn path(self, dir: &Path) -> PathBuf {
-        dir.with_extension(match self {
-            Self::Sealed => "sealed",
-            Self::Synced => "synced",
-        })
-    }
-
-    /// Notes how far the bucket goes (its last record) and the time of its first batch.
-    pub(crate) fn write(self, dir: &Path, last: Seq, at: i64) -> io::Result<()> {
-        let tmp = dir.with_extension("tmp");
-        let mut file = File::create(&tmp)?;
-        let text = format!("{last} {at}");
-        writeln!(file, "{text} {:08x}", crc32c::crc32c(text.as_bytes()))?;
-        file.sync_all()?;
-        fs::rename(&tmp, self.path(dir))?;
-        dir.parent().map_or(Ok(()), |log| File::open(log)?.sync_all())
-    }
-
-    /// Reads a mark; `None` when there is none that can be read.
-    pub(crate) fn read(self, dir: &Path) -> Option<(Seq, i64)> {
-        let text = fs::read_to_string(self.path(dir)).ok()?;
-        let (text, crc) = text.trim().rsplit_once(' ')?;
-        let (last, at) = text.split_once(' ')?;
-        let whole = u32::from_str_radix(crc, 16) == Ok(crc32c::crc32c(text.as_bytes()));
-        Some((last.parse().ok()?, at.parse().ok()?)).filter(|_| whole)
-    }
-}
-
-fn remove_marks(dir: &Path) -> io::Result<()> {
-    for mark in [Mark::Sealed, Mark::Synced] {
-        match fs::remove_file(mark.path(dir)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => result?,
-        }
-    }
-    Ok(())
-}
-
-/// Moves a damaged bucket out of the way and says where to.
-pub(crate) fn set_aside(dir: &Path) -> io::Result<PathBuf> {
-    remove_marks(dir)?;
-    let free = (1..).map(|nth: u32| dir.with_extension(format!("damaged-{nth}"))).find(|path| !path.exists());
-    let moved_to = free.ok_or(io::ErrorKind::AlreadyExists)?;
-    match fs::rename(dir, &moved_to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(moved_to),
-        result => result.map(|()| moved_to),
-    }
-}
-
-/// Deletes a bucket that is of no use any more.
-pub(crate) fn delete(dir: &Path) -> io::Result<()> {
-    remove_marks(dir)?;
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
     }
 }
 

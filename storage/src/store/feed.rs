@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use sled::Batch;
 
-use super::bucket::{BucketDb, Mark, Note, Trouble};
+use super::bucket::{BucketDb, Note, Trouble};
 use super::buckets::Bucket;
 use super::index::{INDEX, IndexFn, IndexKeys, NOTE, push_indexed_run, run_key, time_key};
+use super::mark::Mark;
 use super::run::RunBuilder;
 use crate::reader::LogReader;
 use crate::wire::ChainHash;

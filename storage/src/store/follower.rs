@@ -9,10 +9,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
 use parking_lot::{Condvar, Mutex};
 
-use super::bucket::{BucketDb, Mark, Trouble, delete, set_aside};
+use super::bucket::{BucketDb, Trouble};
 use super::buckets::{Bucket, Buckets};
 use super::feed::{Feed, bucket_dir};
 use super::index::IndexFn;
+use super::mark::{Mark, delete, set_aside};
 use crate::reader::{FrameReader, LogReader};
 use crate::report::{Finding, Findings};
 use crate::segment::numbered;

@@ -6,9 +6,11 @@
 
 mod bucket;
 mod buckets;
+mod check;
 mod feed;
 mod follower;
 mod index;
+mod mark;
 mod query;
 mod run;
 
@@ -18,8 +20,10 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
+pub use bucket::is_fenced;
 use bucket::{BucketDb, Trouble};
 use buckets::{Bucket, Buckets};
+pub(crate) use check::{BucketCopy, bucket_firsts};
 use follower::{Follower, Request, Shared};
 pub(crate) use index::no_index;
 pub use index::{IndexFn, IndexKeys};

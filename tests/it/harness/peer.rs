@@ -15,6 +15,9 @@ use uuid::Uuid;
 /// The longest frame that a peer gets unless it asked for more (protocol §1).
 const FRAME_BYTES_MAX: usize = 1 << 20;
 
+/// Errors of a read that may be tried again; it is interrupted when the test is stopped and goes on.
+const PATIENT: [ErrorKind; 3] = [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted];
+
 /// A frame of the server that has passed the check.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame(pub(crate) Map<String, Value>);
@@ -337,7 +340,7 @@ impl Peer {
                 Ok(Message::Close(goodbye)) => self.goodbye = goodbye,
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
                 Ok(other @ (Message::Binary(_) | Message::Frame(_))) => panic!("no text frame: {other:?}"),
-                Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(Error::Io(error)) if PATIENT.contains(&error.kind()) => {}
                 Err(
                     Error::ConnectionClosed
                     | Error::AlreadyClosed

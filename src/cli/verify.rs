@@ -1,0 +1,66 @@
+//! `everlog verify`: whether everything in a data directory is as it was written.
+
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::exit::{Exit, Trouble};
+use super::output::{self, Output};
+use super::{hint, say, terminal};
+use crate::history::{Checked, Verification};
+
+/// The command line of `verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The data directory; nothing in it is changed, and no coordinator may run on it
+    #[arg(long, value_name = "DIR", default_value = ".everlog")]
+    data: PathBuf,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
+    Trouble::unless_data(&args.data)?;
+    let bar = progress_bar();
+    let verification = Verification::of(&args.data, |done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let verification = verification?;
+    let rows = verification.parts.iter();
+    match args.output {
+        Output::Table => {
+            let row = |checked: &Checked| [checked.part.clone(), checked.held.clone(), state(checked)];
+            say(&output::table(["part", "holds", "state"], rows.map(row)))?;
+        }
+        Output::Json => {
+            let parts: Vec<Value> = rows.map(record).collect();
+            say(&output::pretty(&json!({"whole": verification.is_whole(), "parts": parts})))?;
+        }
+        Output::Ndjson => rows.map(record).try_for_each(|record| say(&output::compact(&record)))?,
+    }
+    for Checked { part, damage, note, .. } in &verification.parts {
+        for told in damage.iter().chain(note) {
+            hint(&terminal::one_line(&format!("{part}: {told}")));
+        }
+    }
+    Ok(if verification.is_whole() { Exit::Ok } else { Exit::Damaged })
+}
+
+/// On a terminal only: elsewhere indicatif draws nothing.
+pub(super) fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} records, {eta} left");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn state(checked: &Checked) -> String {
+    if checked.damage.is_some() { "damaged".to_owned() } else { "whole".to_owned() }
+}
+
+fn record(checked: &Checked) -> Value {
+    let Checked { part, held, damage, note } = checked;
+    json!({"part": part, "holds": held, "damage": damage, "note": note})
+}

@@ -1,0 +1,263 @@
+/* Stands between everlog and the operating system (LD_PRELOAD), so that the disk misbehaves on order.
+ *
+ * Every call that changes something below FAULTS_DIR is one step. Steps are counted over all processes that share the file
+ * FAULTS_COUNT; at step FAULTS_AT the action FAULTS_ACTION is taken:
+ *
+ *   kill            the process is gone before the call
+ *   tear            half of a write is done, then the process is gone
+ *   short           a write writes half, as the system may
+ *   eio, enospc     the call fails, this once
+ *   eio-forever, enospc-forever   it fails, and every later one
+ *
+ * With FAULTS_TRACE every step that succeeded, with its bytes, and everything that leaves through a socket is appended to that
+ * file. One lock is held around a step and its record, so the order of the records is the order of the effects.
+ *
+ * No call goes through another library: the hooks enter the kernel themselves. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define FDS 4096
+
+enum action { NONE, KILL, TEAR, SHORT, FAIL };
+/* What a record says; tests/faults/trace.rs reads them. */
+enum kind { BEGIN, OPEN, WRITE, SYNC, SET_LEN, RENAME, UNLINK, MKDIR, RMDIR, SENT };
+
+struct record {
+    uint32_t kind;
+    int32_t fd;
+    int64_t offset;
+    uint32_t first, second; /* lengths of the two texts that follow */
+};
+
+static const char *dir;
+static size_t dir_length;
+static _Atomic uint64_t *count;
+static uint64_t at;
+static enum action action;
+static int error_number, forever, trace = -1;
+static char below[FDS]; /* which descriptors belong to files below dir */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void record(enum kind kind, int fd, int64_t offset, const void *a, size_t a_length, const void *b, size_t b_length) {
+    if (trace < 0) return;
+    struct record head = {kind, fd, offset, (uint32_t)a_length, (uint32_t)b_length};
+    struct iovec parts[3] = {{&head, sizeof head}, {(void *)a, a_length}, {(void *)b, b_length}};
+    if (syscall(SYS_writev, trace, parts, 3) != (long)(sizeof head + a_length + b_length)) abort();
+}
+
+static int open_own(const char *variable, int flags) {
+    const char *path = getenv(variable);
+    return path ? (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0644) : -1;
+}
+
+__attribute__((constructor)) static void begin(void) {
+    const char *name = getenv("FAULTS_ACTION"), *when = getenv("FAULTS_AT");
+    int counter = open_own("FAULTS_COUNT", O_RDWR);
+    dir = getenv("FAULTS_DIR");
+    if (!dir || counter < 0) return;
+    dir_length = strlen(dir);
+    count = mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED, counter, 0);
+    if (count == MAP_FAILED) abort();
+    at = when ? strtoull(when, NULL, 10) : 0;
+    if (name) {
+        forever = strstr(name, "-forever") != NULL;
+        action = !strcmp(name, "kill") ? KILL : !strcmp(name, "tear") ? TEAR : !strcmp(name, "short") ? SHORT : FAIL;
+        error_number = strncmp(name, "enospc", 6) ? EIO : ENOSPC;
+    }
+    trace = open_own("FAULTS_TRACE", O_WRONLY | O_APPEND | O_CREAT);
+    record(BEGIN, 0, 0, NULL, 0, NULL, 0);
+}
+
+static void die(void) {
+    syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
+    for (;;) pause();
+}
+
+/* Counts a step; takes the lock, which `end` gives back. What is to be done with it: NONE, TEAR, SHORT or FAIL. */
+static enum action step(void) {
+    pthread_mutex_lock(&lock);
+    uint64_t nth = ++*count;
+    enum action now = nth == at || (forever && at && nth > at) ? action : NONE;
+    if (now == KILL) die();
+    return now;
+}
+
+static long end(long result) {
+    int kept = errno;
+    pthread_mutex_unlock(&lock);
+    errno = kept;
+    return result;
+}
+
+static long fail(void) {
+    errno = error_number;
+    return end(-1);
+}
+
+static int is_below(const char *path) {
+    return dir && !strncmp(path, dir, dir_length) && (path[dir_length] == '/' || !path[dir_length]);
+}
+
+static int tracked(int fd) {
+    return count && fd >= 0 && fd < FDS && below[fd];
+}
+
+/* The path of what is named relative to an open directory. */
+static const char *resolve(int from, const char *path, char *whole) {
+    if (from == AT_FDCWD || *path == '/') return path;
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", from);
+    long length = syscall(SYS_readlinkat, AT_FDCWD, link, whole, PATH_MAX - 1);
+    if (length < 0) return path;
+    snprintf(whole + length, PATH_MAX - (size_t)length, "/%s", path);
+    return whole;
+}
+
+static int open_any(int from, const char *path, int flags, mode_t mode) {
+    char whole[PATH_MAX];
+    const char *named = resolve(from, path, whole);
+    if (!count || !is_below(named)) {
+        int other = (int)syscall(SYS_openat, from, path, flags, mode);
+        if (other >= 0 && other < FDS) below[other] = 0;
+        return other;
+    }
+    int changes = flags & (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR);
+    if (changes) {
+        if (step() == FAIL) return (int)fail();
+    } else {
+        pthread_mutex_lock(&lock);
+    }
+    int fd = (int)syscall(SYS_openat, from, path, flags, mode);
+    if (fd >= 0 && fd < FDS) {
+        below[fd] = 1;
+        record(OPEN, fd, flags, named, strlen(named), NULL, 0);
+    }
+    return (int)end(fd);
+}
+
+#define MODE(flags) \
+    mode_t mode = 0; \
+    if ((flags) & O_CREAT) { \
+        va_list rest; \
+        va_start(rest, flags); \
+        mode = (mode_t)va_arg(rest, int); \
+        va_end(rest); \
+    }
+
+int open(const char *path, int flags, ...) { MODE(flags) return open_any(AT_FDCWD, path, flags, mode); }
+int open64(const char *path, int flags, ...) { MODE(flags) return open_any(AT_FDCWD, path, flags, mode); }
+int openat(int from, const char *path, int flags, ...) { MODE(flags) return open_any(from, path, flags, mode); }
+int openat64(int from, const char *path, int flags, ...) { MODE(flags) return open_any(from, path, flags, mode); }
+
+int close(int fd) {
+    if (fd >= 0 && fd < FDS) below[fd] = 0;
+    return (int)syscall(SYS_close, fd);
+}
+
+static long write_below(int fd, const void *bytes, size_t length, off_t offset) {
+    enum action now = step();
+    if (now == FAIL) return fail();
+    size_t part = (now == TEAR || now == SHORT) && length > 1 ? length / 2 : length;
+    long written = syscall(SYS_pwrite64, fd, bytes, part, offset);
+    if (now == TEAR) die();
+    if (written > 0) record(WRITE, fd, offset, bytes, (size_t)written, NULL, 0);
+    return end(written);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t length, off_t offset) {
+    return tracked(fd) ? write_below(fd, bytes, length, offset) : syscall(SYS_pwrite64, fd, bytes, length, offset);
+}
+
+static void sent(int fd, const void *bytes, size_t length) {
+    struct stat about;
+    if (trace < 0 || fstat(fd, &about) || !S_ISSOCK(about.st_mode)) return;
+    pthread_mutex_lock(&lock);
+    record(SENT, fd, 0, bytes, length, NULL, 0);
+    pthread_mutex_unlock(&lock);
+}
+
+ssize_t write(int fd, const void *bytes, size_t length) {
+    if (!tracked(fd)) {
+        sent(fd, bytes, length);
+        return syscall(SYS_write, fd, bytes, length);
+    }
+    off_t offset = lseek(fd, 0, SEEK_CUR);
+    long written = write_below(fd, bytes, length, offset);
+    if (written > 0) lseek(fd, offset + written, SEEK_SET);
+    return written;
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int number) {
+    if (tracked(fd)) return number > 0 ? write(fd, parts[0].iov_base, parts[0].iov_len) : 0;
+    for (int nth = 0; nth < number; nth++) sent(fd, parts[nth].iov_base, parts[nth].iov_len);
+    return syscall(SYS_writev, fd, parts, number);
+}
+
+ssize_t send(int fd, const void *bytes, size_t length, int flags) {
+    sent(fd, bytes, length);
+    return syscall(SYS_sendto, fd, bytes, length, flags, NULL, 0);
+}
+
+/* A call on a descriptor that either works or fails. */
+#define SIMPLE(kind, offset, call) \
+    if (!tracked(fd)) return (int)(call); \
+    if (step() == FAIL) return (int)fail(); \
+    long result = (call); \
+    if (!result) record(kind, fd, offset, NULL, 0, NULL, 0); \
+    return (int)end(result);
+
+int fsync(int fd) { SIMPLE(SYNC, 0, syscall(SYS_fsync, fd)) }
+int fdatasync(int fd) { SIMPLE(SYNC, 0, syscall(SYS_fdatasync, fd)) }
+int ftruncate64(int fd, off_t length) { SIMPLE(SET_LEN, length, syscall(SYS_ftruncate, fd, length)) }
+
+/* Makes nothing durable that a power cut must leave: counted and failed, never recorded. */
+int sync_file_range(int fd, off64_t offset, off64_t length, unsigned flags) {
+    if (tracked(fd)) {
+        if (step() == FAIL) return (int)fail();
+        return (int)end(syscall(SYS_sync_file_range, fd, offset, length, flags));
+    }
+    return (int)syscall(SYS_sync_file_range, fd, offset, length, flags);
+}
+
+int rename(const char *from, const char *to) {
+    if (!count || !is_below(from)) return (int)syscall(SYS_rename, from, to);
+    if (step() == FAIL) return (int)fail();
+    long result = syscall(SYS_rename, from, to);
+    if (!result) record(RENAME, 0, 0, from, strlen(from), to, strlen(to));
+    return (int)end(result);
+}
+
+int unlinkat(int from, const char *path, int flags) {
+    char whole[PATH_MAX];
+    const char *named = resolve(from, path, whole);
+    if (!count || !is_below(named)) return (int)syscall(SYS_unlinkat, from, path, flags);
+    if (step() == FAIL) return (int)fail();
+    long result = syscall(SYS_unlinkat, from, path, flags);
+    if (!result) record(flags & AT_REMOVEDIR ? RMDIR : UNLINK, 0, 0, named, strlen(named), NULL, 0);
+    return (int)end(result);
+}
+
+int unlink(const char *path) { return unlinkat(AT_FDCWD, path, 0); }
+
+int mkdir(const char *path, mode_t mode) {
+    if (!count || !is_below(path)) return (int)syscall(SYS_mkdir, path, mode);
+    if (step() == FAIL) return (int)fail();
+    long result = syscall(SYS_mkdir, path, mode);
+    if (!result) record(MKDIR, 0, 0, path, strlen(path), NULL, 0);
+    return (int)end(result);
+}
