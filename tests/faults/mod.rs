@@ -73,7 +73,7 @@ impl Dice {
 }
 
 /// A setting of a campaign from the environment.
-fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
+pub(crate) fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which makes no sense")))
 }

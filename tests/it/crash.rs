@@ -1,9 +1,11 @@
 //! Law 1 the hard way: the real binary is killed again and again while agents work and hosts steer, and every acknowledged
 //! operation is there afterwards, no attempt is given twice, and nothing is stuck at the end.
 //!
-//! All choices come from fixed seeds; when exactly the kill falls does not, and that is the point.
+//! All choices come from seeds; when exactly the kill falls does not, and that is the point. `tests/faults/campaign kills` is the
+//! long form.
 
 use crate::bad_input::log;
+use crate::faults::setting;
 use crate::harness::{Acknowledged, Assignment, Deadline, Gone, Peer, Server, all, envelope};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +14,10 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How often the coordinator is killed.
-const KILLS: u64 = 32;
+/// How often the coordinator of one history is killed.
+const KILLS: u64 = 100;
+/// How often coordinators are killed in the campaign, unless the environment says otherwise.
+const CAMPAIGN_KILLS: u64 = 10_000;
 /// Acknowledgements between two kills, at most.
 const ACKS_BETWEEN: u64 = 50;
 /// What each host does between two kills before it waits for the next: the load is in the traffic, not in the pile.
@@ -135,8 +139,8 @@ impl Stubborn<'_> {
 }
 
 /// A host: creates, starts, stops, remembers, until there were enough kills.
-fn host(world: &World, number: u64) {
-    let mut dice = Dice(1_000 + number);
+fn host(world: &World, number: u64, seed: u64) {
+    let mut dice = Dice(seed + 1_000 + number);
     let mut client = Stubborn { world, peer: None };
     let mut mine = Vec::new();
     let (mut life, mut done) = (world.life(), 0);
@@ -326,7 +330,24 @@ impl Worker<'_> {
 }
 
 #[test]
-fn thirty_two_kills_under_load_lose_nothing() {
+fn a_hundred_kills_under_load_lose_nothing() {
+    one_history(0);
+}
+
+#[test]
+#[ignore = "a campaign: tests/faults/campaign kills"]
+fn kills() {
+    let wanted = setting("EVERLOG_KILLS").unwrap_or(CAMPAIGN_KILLS);
+    let first = setting("EVERLOG_SEED").unwrap_or(0);
+    for nth in 0..wanted.div_ceil(KILLS) {
+        eprintln!("{} kills done; the next history is EVERLOG_SEED={}", nth * KILLS, first + nth);
+        one_history(first + nth);
+    }
+}
+
+/// A coordinator, its hosts and its agents, from the first event to the last, through all its deaths.
+fn one_history(seed: u64) {
+    let seed = seed << 32;
     let world = World::default();
     let mut server = Server::configured(CONFIG);
     world.moved(&server);
@@ -337,15 +358,15 @@ fn thirty_two_kills_under_load_lose_nothing() {
             .map(|n| {
                 scope.spawn({
                     let world = &world;
-                    move || host(world, n)
+                    move || host(world, n, seed)
                 })
             })
             .collect();
         let agents: Vec<_> = (0..AGENTS)
-            .map(|n| Worker { world: &world, id: format!("agent{n}"), dice: Dice(n), held: BTreeMap::new() })
+            .map(|n| Worker { world: &world, id: format!("agent{n}"), dice: Dice(seed + n), held: BTreeMap::new() })
             .map(|worker| scope.spawn(|| worker.run()))
             .collect();
-        let mut dice = Dice(7);
+        let mut dice = Dice(seed + 7);
         let mut known = world.snapshot();
         for _ in 0..KILLS {
             world.wait_until(known.count + 1 + dice.throw(ACKS_BETWEEN));
