@@ -47,6 +47,17 @@ fn monitoring_tells_what_happens() {
 }
 
 #[test]
+fn soak_comes_through_a_kill() {
+    let mut command = example("soak");
+    command.args(["--minutes", "0.1", "--every", "1", "--kills", "1"]);
+    let ended = Process::start(command).end().expect_code(0);
+    let lives: Vec<&str> = ended.stdout.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert!(lives.contains(&"1") && lives.contains(&"2"), "{ended:?}");
+    assert!(ended.stdout.contains(" came to their end
+flat: "), "{ended:?}");
+}
+
+#[test]
 fn agent_works_for_a_coordinator_and_leaves_on_a_signal() {
     let server = Server::start();
     let mut host = server.peer();
