@@ -19,7 +19,7 @@ const MUTATIONS: u64 = 500;
 /// What rots at once: a page.
 const PAGE: usize = 4_096;
 /// Exit codes of `verify` on what is damaged, and of `serve` on what it refuses.
-const DAMAGED: i32 = 5;
+const DAMAGED: i32 = 65;
 const REFUSED: i32 = 1;
 /// Names that a crash, or a person, may leave behind.
 const STRAYS: [&str; 7] = [
