@@ -29,6 +29,7 @@ mod schema;
 mod server;
 mod shared;
 mod submission;
+mod yaml;
 
 pub use agent::{Agent, AgentConfig, AgentError, Assignment, CancelToken, Handler, Outcome, TaskContext};
 pub use client::{Client, ClientError, ClientOptions, Endpoint, Notification, Subscription, Update, code};

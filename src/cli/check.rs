@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
 use super::terminal;
-use crate::pipeline_file::{self, Fault, PipelineFile, PipelineFileError, Setting};
+use crate::pipeline_file::{self, PipelineFile, Setting};
+use crate::yaml::{Fault, FileError};
 
 const EXAMPLES: &str = "Examples:
   everlog check pipeline.yaml
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         writeln!(stdout, "{}: {}", args.file.display(), summary(&checked?))?;
         return Ok(Exit::Ok);
     }
-    let faults = checked.as_ref().err().map_or(&[][..], PipelineFileError::faults);
+    let faults = checked.as_ref().err().map_or(&[][..], FileError::faults);
     let records: Vec<Value> = faults.iter().map(record).collect();
     let printed = if args.output == Output::Json {
         writeln!(stdout, "{}", output::pretty(&Value::Array(records)))

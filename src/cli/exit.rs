@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::coordinator::Failed;
 use crate::embedded::StartError;
 use crate::failure::Failure;
-use crate::pipeline_file::PipelineFileError;
+use crate::yaml::FileError;
 
 /// What the shell gets to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ pub(super) enum Trouble {
     Agent(AgentError),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    PipelineFile(#[from] PipelineFileError),
+    PipelineFile(#[from] FileError),
     #[error(transparent)]
     Server(#[from] StartError),
     #[error(transparent)]

@@ -8,17 +8,18 @@ use everlog_replay::limits::{INPUT_BYTES_MAX, INPUT_OVERHEAD_BYTES};
 use serde_json::{Map, Value, json};
 
 use super::PipelineFile;
-use super::checker::Checker;
-use super::error::{Mistake, Mistakes};
 use super::expression::{Params, Scope};
 use super::names::Names;
-use super::tree::{Data, Node};
 use super::wire::{Input, TaskJson};
 use crate::submission::{Circle, Submission, TASK_BYTES_MAX, Task};
+use crate::yaml::{Checker, Data, Mistake, Mistakes, Node};
 
 /// Dependencies of a whole file: each is a name on the wire and a place in memory. It bounds what `depends_on` between two tasks of
 /// many copies each comes to.
 const EDGES_MAX: usize = 2_000_000;
+
+/// What the schema calls a task.
+const TASK: Option<&str> = Some("Task");
 
 /// What of the file goes with the pipeline as it is.
 const SETTINGS: [&str; 5] = ["strategy", "max_concurrent_tasks", "task_timeout", "retry_attempts", "on_failure"];
@@ -87,7 +88,7 @@ impl<'a, 't> Work<'a, 't, '_> {
         let mut config = Map::new();
         for name in SETTINGS {
             if let Some(node) = document.get(name).and_then(|node| scope.fill(node, self.mistakes)) {
-                checker.setting(name, &node, self.mistakes);
+                checker.value(None, name, &node, self.mistakes);
                 config.insert(name.to_owned(), json!(*node));
             }
         }
@@ -101,7 +102,7 @@ impl<'a, 't> Work<'a, 't, '_> {
         let scope = Scope { source, params, values: &own.spread.copies[copy] };
         let name = own.names[copy].as_str();
         let name_node = Node { data: Data::Text(Cow::Borrowed(name)), span: own.entry.get("name")?.span };
-        checker.task_value("name", &name_node, self.mistakes);
+        checker.value(TASK, "name", &name_node, self.mistakes);
         let (upstream, inputs) = self.upstream(group, copy, scope);
         let fields = self.fields(own.entry, scope);
         let required = fields.iter().filter(|(key, _)| *key == "required_capabilities");
@@ -164,7 +165,7 @@ impl<'a, 't> Work<'a, 't, '_> {
             }
             let Some(filled) = scope.fill(node, self.mistakes) else { continue };
             if matches!(filled, Cow::Owned(_)) {
-                checker.task_value(&key.name, &filled, self.mistakes);
+                checker.value(TASK, &key.name, &filled, self.mistakes);
             }
             if key.name == "config" {
                 note_reserved(node, checker, self.mistakes);
@@ -184,7 +185,7 @@ fn references<'n, 't>(entry: &'n Node<'t>) -> impl Iterator<Item = (&'n Node<'t>
 
 fn note_reserved(config: &Node<'_>, checker: &Checker, mistakes: &mut Mistakes) {
     for (key, _) in config.entries() {
-        let setting = checker.is_task_key(&key.name).then_some(&*key.name);
+        let setting = checker.has_key(TASK, &key.name).then_some(&*key.name);
         let other = RESERVED.iter().find(|(name, _)| *name == key.name).map(|(_, instead)| *instead);
         if let Some(instead) = other.or(setting) {
             let message = format!("`config.{}` has a name with a meaning of its own", key.name);

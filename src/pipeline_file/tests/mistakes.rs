@@ -1,6 +1,7 @@
 //! What is told of faulty files, and where.
 
 use super::*;
+use crate::yaml::Fault;
 
 /// Every mistake as `line:column message; help`.
 fn told(text: &str, set: &[&str]) -> Vec<String> {
@@ -57,7 +58,7 @@ fn usual_slips_are_answered_with_the_right_form() {
         ),
         (
             "timeout: '5'",
-            "4:12 `timeout` must be seconds as a number without a unit, such as 5 or 0.5, not the text `5`; -",
+            "4:12 `timeout` must be seconds as a number without a unit, such as 5 or 0.5, not the text `5`; take the quotes off",
         ),
         (
             "on_failure: stop",

@@ -165,8 +165,9 @@ proptest! {
         let validator = jsonschema::validator_for(&schema().to_value()).expect("a schema");
         let text = Value::Object(document.clone()).to_string();
         let mut mistakes = Mistakes::default();
-        let node = tree::parse(&text, &mut mistakes).expect("JSON");
-        Checker::new().expect("a schema").file(&node, &mut mistakes);
+        let node = yaml::parse(&text, &mut mistakes).expect("JSON").expect("a value");
+        let checker = Checker::new(schema().into(), expression::is_in).expect("a schema");
+        checker.file(&node, &mut mistakes);
         prop_assert_eq!(mistakes.is_empty(), validator.is_valid(&Value::Object(document)), "{}: {:?}", text, mistakes);
     }
 }

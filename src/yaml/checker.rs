@@ -1,6 +1,6 @@
-//! Checks a tree against the JSON Schema of the file, and notes everything that is wrong.
+//! Checks a tree against a JSON Schema, and notes everything that is wrong.
 //!
-//! It knows the few keywords that the schema uses; a schema with any other does not load, so that none is ever ignored.
+//! It knows the few keywords that our schemas use; a schema with any other does not load, so that none is ever ignored.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::error::{Mistake, Mistakes};
-use super::expression;
-use super::form;
-use super::tree::{Data, Node};
+use super::{Data, Mistake, Mistakes, Node};
 
 /// A schema.
 #[derive(Debug, Default, Deserialize)]
@@ -48,6 +45,8 @@ struct Form {
     _description: IgnoredAny,
     #[serde(rename = "format")]
     _format: IgnoredAny,
+    #[serde(rename = "default")]
+    _default: IgnoredAny,
 }
 
 /// A schema, or whether anything goes.
@@ -78,57 +77,55 @@ impl From<OneOrMany> for Types {
     }
 }
 
-/// The schema of the file, ready to check with.
+/// The schema of a file, ready to check with.
 #[derive(Debug)]
-pub(super) struct Checker {
+pub(crate) struct Checker {
     root: Form,
+    is_template: fn(&str) -> bool,
 }
 
-/// Whether expressions are still to come in the values.
+/// Whether texts are what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// A text with an expression may become anything: it is checked again later.
+enum Stage {
+    /// A template may become anything: it is checked when it is filled in.
     Written,
-    /// Texts are what they are.
     Filled,
 }
 
 impl Checker {
+    /// A checker for files in which some texts are templates.
+    ///
     /// # Errors
-    /// If the schema of this program uses what is not known here.
-    pub(super) fn new() -> Result<Self, Mistake> {
-        let root = serde_json::from_value(Value::from(form::schema()));
-        let root = root.map_err(|error| Mistake::new(format!("the schema of pipeline files is faulty: {error}")))?;
-        Ok(Self { root })
+    /// If the schema uses what is not known here.
+    pub(crate) fn new(schema: Value, is_template: fn(&str) -> bool) -> Result<Self, Mistake> {
+        let faulty = |error| Mistake::new(format!("the schema of such files is faulty: {error}; please report it"));
+        Ok(Self { root: serde_json::from_value(schema).map_err(faulty)?, is_template })
     }
 
     /// Checks a whole file.
-    pub(super) fn file(&self, node: &Node<'_>, mistakes: &mut Mistakes) {
+    pub(crate) fn file(&self, node: &Node<'_>, mistakes: &mut Mistakes) {
         self.check(&self.root, "the file", node, Stage::Written, mistakes);
     }
 
-    /// Checks a value of a task, in which all expressions are filled in.
-    pub(super) fn task_value(&self, key: &str, node: &Node<'_>, mistakes: &mut Mistakes) {
-        let task = self.root.definitions.get("Task");
-        if let Some(form) = task.and_then(|task| task.properties.get(key)) {
+    /// Checks the value of a key, in which all templates are filled in; the key is one `of` a definition, or of the file itself.
+    pub(crate) fn value(&self, of: Option<&str>, key: &str, node: &Node<'_>, mistakes: &mut Mistakes) {
+        if let Some(form) = self.keys(of).and_then(|keys| keys.get(key)) {
             self.check(form, key, node, Stage::Filled, mistakes);
         }
     }
 
-    /// Whether a task may have this key.
-    pub(super) fn is_task_key(&self, key: &str) -> bool {
-        self.root.definitions.get("Task").is_some_and(|task| task.properties.contains_key(key))
+    /// Whether there is such a key.
+    pub(crate) fn has_key(&self, of: Option<&str>, key: &str) -> bool {
+        self.keys(of).is_some_and(|keys| keys.contains_key(key))
     }
 
-    /// Checks a setting of the pipeline, in which all expressions are filled in.
-    pub(super) fn setting(&self, key: &str, node: &Node<'_>, mistakes: &mut Mistakes) {
-        if let Some(form) = self.root.properties.get(key) {
-            self.check(form, key, node, Stage::Filled, mistakes);
-        }
+    fn keys(&self, of: Option<&str>) -> Option<&BTreeMap<String, Form>> {
+        let form = of.map_or(Some(&self.root), |name| self.root.definitions.get(name));
+        form.map(|form| &form.properties)
     }
 
     fn check(&self, form: &Form, name: &str, node: &Node<'_>, stage: Stage, mistakes: &mut Mistakes) {
-        if mistakes.is_full() || (stage == Stage::Written && node.text().is_some_and(expression::is_in)) {
+        if mistakes.is_full() || (stage == Stage::Written && node.text().is_some_and(self.is_template)) {
             return;
         }
         let form = self.resolve(form);
@@ -243,6 +240,9 @@ fn is_whole(node: &Node<'_>) -> bool {
 }
 
 fn range_of(least: Option<usize>, most: Option<usize>, unit: &str) -> String {
+    if (least, most) == (Some(1), None) {
+        return " that is not empty".to_owned();
+    }
     let range = range(least.map(|n| n as f64), most.map(|n| n as f64), unit);
     if range.is_empty() { range } else { format!(" of{}", range.replacen(" from ", " ", 1)) }
 }
@@ -269,6 +269,9 @@ fn wrong(form: &Form, name: &str, node: &Node<'_>) -> Mistake {
     match (&node.data, form.words.is_empty(), form.types.0.iter().any(|name| name == "string")) {
         (Data::Text(text), false, _) => mistake.near(text, form.words.iter().flatten().map(String::as_str)),
         (Data::Number(_) | Data::Bool(_), true, true) => mistake.help("put it in quotes"),
+        (Data::Text(text), true, false) if form.admits(&Node::plain(text.clone(), node.span)) => {
+            mistake.help("take the quotes off")
+        }
         _ => mistake,
     }
 }
