@@ -2,22 +2,27 @@
 //!
 //! It does not reconnect: who does knows what must be said again first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Request};
 use super::traffic::{self, Outgoing};
 use super::{CLOSE_TIMEOUT, ClientError, ClientOptions, Endpoint, Notification, OUTBOUND_FRAME_BYTES_MAX};
 
 /// Frames that may wait for the writer; a sender beyond that waits, which is the back-pressure.
 const OUTBOX_FRAMES: usize = 1024;
+
+/// Calls that are sent before the first of them is answered, where they follow each other: enough that neither side waits for the
+/// other, and few enough that their frames need no room worth counting.
+const CALLS_AHEAD: usize = 4;
 
 /// Notifications that may wait to be read. Beyond that the connection is ended: waiting would keep
 /// responses from the same caller, and dropping could lose an assignment.
@@ -44,9 +49,14 @@ pub(crate) struct Call {
 
 impl Call {
     /// Fails when the frame would be refused for its size.
-    pub(crate) fn new(id: Uuid, method: &str, params: Value) -> Result<Self, ClientError> {
-        let frame = encode(&Envelope::request(id.to_string(), method, params))?;
+    pub(crate) fn new(id: Uuid, method: &str, params: impl Serialize) -> Result<Self, ClientError> {
+        let frame = encode(method, &Request::new(id, method, params))?;
         Ok(Self { id, method: method.to_owned(), frame })
+    }
+
+    /// The frame that is sent.
+    pub(crate) fn text(&self) -> &str {
+        &self.frame
     }
 }
 
@@ -100,11 +110,42 @@ impl Connection {
 
     /// Sends a call and waits for its result.
     pub(crate) async fn exchange(&self, call: &Call) -> Result<Value, ClientError> {
-        let limit = self.shared.request_timeout;
-        match tokio::time::timeout(limit, async { self.ask(call).await?.receive().await }).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(ClientError::TimedOut { method: call.method.clone(), seconds: limit.as_secs_f64() }),
+        self.in_time(call, async { self.ask(call).await?.receive().await }).await
+    }
+
+    /// Sends calls in order, at most [`CALLS_AHEAD`] before the first of them is answered, and hands on the results in the same
+    /// order. `unanswered` comes first; what is there in the end had no answer.
+    pub(super) async fn exchange_all(
+        &self,
+        unanswered: &mut VecDeque<Call>,
+        calls: &mut impl Iterator<Item = Result<Call, ClientError>>,
+        answered: &mut impl FnMut(Value),
+    ) -> Result<(), ClientError> {
+        let mut answers = VecDeque::new();
+        loop {
+            while answers.len() < CALLS_AHEAD {
+                if answers.len() == unanswered.len() {
+                    let Some(call) = calls.next() else { break };
+                    unanswered.push_back(call?);
+                }
+                let call = &unanswered[answers.len()];
+                answers.push_back(self.in_time(call, self.ask(call)).await?);
+            }
+            let (Some(call), Some(answer)) = (unanswered.front(), answers.pop_front()) else { return Ok(()) };
+            answered(self.in_time(call, answer.receive()).await?);
+            unanswered.pop_front();
         }
+    }
+
+    /// What comes of a call, unless that takes too long.
+    async fn in_time<T>(
+        &self,
+        call: &Call,
+        outcome: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let limit = self.shared.request_timeout;
+        let late = |_elapsed| ClientError::TimedOut { method: call.method.clone(), seconds: limit.as_secs_f64() };
+        tokio::time::timeout(limit, outcome).await.map_err(late)?
     }
 
     /// Sends a call. Calls take effect in the order in which this returns.
@@ -117,7 +158,7 @@ impl Connection {
     /// Tells the coordinator something that it does not answer. Returns when it is queued.
     pub(crate) async fn notify(&self, method: &str, params: Value) -> Result<(), ClientError> {
         let id = Uuid::new_v4().to_string();
-        let frame = encode(&Envelope::notification(id, method, params))?;
+        let frame = encode(method, &Envelope::notification(id, method, params))?;
         self.shared.send(frame).await
     }
 
@@ -219,8 +260,8 @@ impl Drop for Answer {
 }
 
 /// The text of a frame, unless it is one that the coordinator would refuse.
-fn encode(envelope: &Envelope) -> Result<Utf8Bytes, ClientError> {
-    let method = || envelope.method.clone();
+fn encode(method: &str, envelope: &impl Serialize) -> Result<Utf8Bytes, ClientError> {
+    let method = || method.to_owned();
     let text = serde_json::to_string(envelope)
         .map_err(|error| ClientError::Malformed { method: method(), cause: error.to_string() })?;
     if text.len() > OUTBOUND_FRAME_BYTES_MAX {

@@ -19,6 +19,7 @@ pub(crate) mod testing;
 mod tests;
 mod traffic;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -131,13 +132,29 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn call_as(&self, id: Uuid, method: &str, params: Value) -> Result<Value, ClientError> {
-        let call = Call::new(id, method, params)?;
+        let mut result = Value::Null;
+        self.call_in_order([Call::new(id, method, params)], |answer| result = answer).await?;
+        Ok(result)
+    }
+
+    /// Makes calls that rest on those before them, without waiting for the answers between. A connection that is lost meanwhile
+    /// changes nothing: what was not answered is sent again in the same order, so none overtakes one that it rests on.
+    ///
+    /// # Errors
+    /// As [`Client::call`], for the first call that fails. Some of those behind it may have taken effect.
+    pub(crate) async fn call_in_order(
+        &self,
+        calls: impl IntoIterator<Item = Result<Call, ClientError>>,
+        mut answered: impl FnMut(Value),
+    ) -> Result<(), ClientError> {
+        let (mut calls, mut unanswered) = (calls.into_iter().fuse(), VecDeque::new());
         // Nobody closes the semaphore; without a turn the coordinator itself would say no.
         let _turn = self.shared.turns.acquire().await;
         let mut backoff = Backoff::default();
         let mut retries = 0;
         loop {
-            let error = match self.connection().await?.exchange(&call).await {
+            let connection = self.connection().await?;
+            let error = match connection.exchange_all(&mut unanswered, &mut calls, &mut answered).await {
                 Err(error) if error.deserves_repetition() => error,
                 settled => return settled,
             };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use everlog_replay::limits::{INPUT_BYTES_MAX, INPUT_OVERHEAD_BYTES};
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::PipelineFile;
@@ -110,13 +111,14 @@ impl<'a, 't> Work<'a, 't, '_> {
         self.capabilities.extend(required.map(str::to_owned));
         let json =
             TaskJson { name, fields, upstream: &upstream, inputs, names: self.names, group: own, copy, directory };
-        let json = serde_json::to_string(&json).map_err(|error| Mistake::at(own.entry.span, error.to_string()));
+        let json = to_raw_value(&json).map_err(|error| Mistake::at(own.entry.span, error.to_string()));
         let json = self.mistakes.note(json)?;
-        if json.len() > TASK_BYTES_MAX {
-            let message = format!("`{name}` takes {} bytes, and one task may take {TASK_BYTES_MAX}", json.len());
+        let bytes = json.get().len();
+        if bytes > TASK_BYTES_MAX {
+            let message = format!("`{name}` takes {bytes} bytes, and one task may take {TASK_BYTES_MAX}");
             self.mistakes.add(Mistake::at(own.entry.span, message).help("put the data into a file, and name that"));
         }
-        Some(Task { name: name.to_owned(), depends_on: upstream, json })
+        Some(Task { depends_on: upstream, json })
     }
 
     /// The places of the tasks that a copy waits for, each once, and its inputs.

@@ -32,7 +32,7 @@ const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const STDIN: &str = "-";
 
 /// What a file says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct PipelineFile {
     /// What is to be created.
     pub(crate) submission: Submission,

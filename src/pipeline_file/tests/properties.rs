@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Map;
+use serde_json::value::to_raw_value;
 
 use super::*;
 use crate::submission::{Task, rehearse};
@@ -127,7 +128,8 @@ fn on_the_wire(mut document: Map<String, Value>) -> Submission {
     let task = |task: &Value| {
         let mut config = task.as_object().expect("a task").clone();
         let name = config.remove("name").expect("a name");
-        Task { name: String::new(), depends_on: Vec::new(), json: json!({"name": name, "config": config}).to_string() }
+        let json = json!({"name": name, "config": config});
+        Task { depends_on: Vec::new(), json: to_raw_value(&json).expect("JSON") }
     };
     document.remove("name");
     let tasks = tasks.as_array().expect("tasks").iter().map(task).collect();
