@@ -211,7 +211,9 @@ fn missing(prefix: &str, name: &str, expected: &str) -> Refusal {
 pub(crate) fn object_text<'a>(fields: impl Iterator<Item = (&'a str, &'a RawValue)>) -> Json {
     let fields: Vec<_> = fields.collect();
     let last: BTreeMap<&str, usize> = fields.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
-    let mut text = String::from("{");
+    let bytes: usize = fields.iter().map(|(key, raw)| key.len() + raw.get().len() + r#","":"#.len()).sum();
+    let mut text = String::with_capacity(bytes + "{}".len());
+    text.push('{');
     for (index, (key, raw)) in fields.iter().enumerate() {
         if last.get(key) != Some(&index) {
             continue;
@@ -219,7 +221,7 @@ pub(crate) fn object_text<'a>(fields: impl Iterator<Item = (&'a str, &'a RawValu
         if text.len() > 1 {
             text.push(',');
         }
-        text.push_str(&quoted(key));
+        push_quoted(&mut text, key);
         text.push(':');
         text.push_str(raw.get());
     }
@@ -227,9 +229,15 @@ pub(crate) fn object_text<'a>(fields: impl Iterator<Item = (&'a str, &'a RawValu
     Json::from(text)
 }
 
-/// A text as JSON.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// Adds a text as JSON. Hardly a key needs an escape.
+fn push_quoted(json: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    }
 }
 
 /// A key of an object, borrowed where nothing is escaped in it.
