@@ -119,11 +119,11 @@ impl PipelineSpec {
             let json = to_raw_value(task).unwrap_or_else(|_| RawValue::NULL.to_owned());
             submission::Task { depends_on, json }
         });
-        Submission::new(self.name.clone(), self.config.clone(), tasks.collect()).map_err(|circle| {
-            let names: Vec<&str> = circle.0.iter().map(|place| &*self.tasks[*place].name).collect();
+        Submission::new(self.name.clone(), self.config.clone(), tasks.collect()).map_err(|circles| {
+            let told = circles.iter().map(|circle| circle.told(|place| &self.tasks[place].name));
             let message = format!(
                 "the tasks wait for each other in a circle: {}; remove one of these dependencies",
-                names.join(" → ")
+                told.collect::<Vec<_>>().join("; ")
             );
             ClientError::Refused { code: code::INVALID_PARAMS, message, data: Value::Null }
         })

@@ -3,6 +3,7 @@ use super::*;
 use everlog_replay::spec::Strategy;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
+use std::sync::LazyLock;
 
 /// A file of the tree that is made from the table; written anew under `EVERLOG_BLESS=1`.
 #[track_caller]
@@ -237,6 +238,9 @@ const LITERALS: [&str; 40] = [
     "5s", "''", "text", "'text'", "info", "parallel", "[]", "[1]", "{}", "{a: 1}",
 ];
 
+static VALIDATOR: LazyLock<jsonschema::Validator> =
+    LazyLock::new(|| jsonschema::validator_for(&manual::schema()).expect("a schema"));
+
 proptest! {
     #[test]
     fn what_the_schema_calls_valid_is_read_and_nothing_else(
@@ -251,8 +255,7 @@ proptest! {
         let key = &KEYS[key];
         let text = format!("{}:\n  {}: {literal}\n", key.section, key.name);
         let document = crate::yaml::parse(&text, &mut crate::yaml::Mistakes::default()).expect("YAML");
-        let validator = jsonschema::validator_for(&manual::schema()).expect("a schema");
-        let valid = validator.is_valid(&serde_json::to_value(&document).expect("JSON"));
+        let valid = VALIDATOR.is_valid(&serde_json::to_value(&document).expect("JSON"));
         let loaded = load(&text, &[], &[]);
         prop_assert_eq!(loaded.is_ok(), valid, "{}: {:?}", text, loaded);
     }

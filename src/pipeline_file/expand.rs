@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use everlog_replay::limits::{INPUT_BYTES_MAX, INPUT_OVERHEAD_BYTES};
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::PipelineFile;
@@ -47,7 +47,7 @@ pub(super) struct Context<'a, 't> {
     pub(super) document: &'a Node<'t>,
 }
 
-/// The pipeline, unless something is wrong.
+/// The pipeline, which is what the file says if no mistakes are noted.
 pub(super) fn expand(context: &Context<'_, '_>, mistakes: &mut Mistakes) -> Option<PipelineFile> {
     let Context { source, params, document, .. } = *context;
     let names = Names::of(document.get("tasks")?.items(), source, params, mistakes);
@@ -58,18 +58,21 @@ pub(super) fn expand(context: &Context<'_, '_>, mistakes: &mut Mistakes) -> Opti
             if work.mistakes.is_full() {
                 return None;
             }
-            tasks.extend(work.task(group, copy));
+            tasks.push(work.task(group, copy));
         }
     }
     let config = work.settings();
-    let name = Scope { source, params, values: &[] }.fill(document.get("name")?, work.mistakes);
+    let scope = Scope { source, params, values: &[] };
+    let name = document.get("name").and_then(|name| scope.fill(name, work.mistakes));
+    let name = name.as_ref().and_then(|name| name.text()).unwrap_or_default().to_owned();
     let Work { capabilities, mistakes, .. } = work;
-    if !mistakes.is_empty() {
-        return None;
+    match Submission::new(name, config, tasks) {
+        Ok(submission) => Some(PipelineFile { submission, capabilities }),
+        Err(circles) => {
+            mistakes.extend(circles.iter().map(|circle| in_circle(circle, &names)));
+            None
+        }
     }
-    let submission = Submission::new(name?.text()?.to_owned(), config, tasks);
-    let submission = mistakes.note(submission.map_err(|circle| in_circle(&circle, &names)))?;
-    Some(PipelineFile { submission, capabilities })
 }
 
 /// A file whose tasks are being written out.
@@ -97,12 +100,15 @@ impl<'a, 't> Work<'a, 't, '_> {
     }
 
     /// One copy of a task.
-    fn task(&mut self, group: usize, copy: usize) -> Option<Task> {
+    fn task(&mut self, group: usize, copy: usize) -> Task {
         let Context { source, params, checker, directory, .. } = *self.context;
         let own = &self.names.groups[group];
         let scope = Scope { source, params, values: &own.spread.copies[copy] };
         let name = own.names[copy].as_str();
-        let name_node = Node { data: Data::Text(Cow::Borrowed(name)), span: own.entry.get("name")?.span };
+        let name_node = Node {
+            data: Data::Text(Cow::Borrowed(name)),
+            span: own.entry.get("name").map_or(own.entry.span, |name| name.span),
+        };
         checker.value(TASK, "name", &name_node, self.mistakes);
         let (upstream, inputs) = self.upstream(group, copy, scope);
         let fields = self.fields(own.entry, scope);
@@ -112,13 +118,13 @@ impl<'a, 't> Work<'a, 't, '_> {
         let json =
             TaskJson { name, fields, upstream: &upstream, inputs, names: self.names, group: own, copy, directory };
         let json = to_raw_value(&json).map_err(|error| Mistake::at(own.entry.span, error.to_string()));
-        let json = self.mistakes.note(json)?;
+        let json = self.mistakes.note(json).unwrap_or_else(|| RawValue::NULL.to_owned());
         let bytes = json.get().len();
         if bytes > TASK_BYTES_MAX {
             let message = format!("`{name}` takes {bytes} bytes, and one task may take {TASK_BYTES_MAX}");
             self.mistakes.add(Mistake::at(own.entry.span, message).help("put the data into a file, and name that"));
         }
-        Some(Task { depends_on: upstream, json })
+        Task { depends_on: upstream, json }
     }
 
     /// The places of the tasks that a copy waits for, each once, and its inputs.
@@ -198,8 +204,7 @@ fn note_reserved(config: &Node<'_>, checker: &Checker, mistakes: &mut Mistakes) 
 }
 
 fn in_circle(circle: &Circle, names: &Names<'_, '_>) -> Mistake {
-    let told: Vec<&str> = circle.0.iter().map(|place| names.name(*place)).collect();
-    let message = format!("the tasks wait for each other in a circle: {}", told.join(" → "));
+    let message = format!("the tasks wait for each other in a circle: {}", circle.told(|place| names.name(place)));
     let first = circle.0.first().copied().unwrap_or(0);
     let group = names.groups.iter().rev().find(|group| group.first <= first);
     let mistake = match group.and_then(|group| group.entry.get("depends_on").or_else(|| group.entry.get("inputs"))) {

@@ -57,6 +57,22 @@ pub(crate) struct Task {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Circle(pub(crate) Vec<usize>);
 
+/// Tasks of a circle that a sentence names.
+const CIRCLE_NAMES_MAX: usize = 12;
+
+impl Circle {
+    /// The tasks by their names, `a → b → a`; of many only the first and the last.
+    pub(crate) fn told<'n>(&self, name: impl Fn(usize) -> &'n str) -> String {
+        let told = |places: &[usize]| places.iter().map(|place| name(*place)).collect::<Vec<_>>().join(" → ");
+        if self.0.len() <= CIRCLE_NAMES_MAX {
+            return told(&self.0);
+        }
+        let (first, rest) = self.0.split_at(CIRCLE_NAMES_MAX / 2);
+        let (between, last) = rest.split_at(rest.len() - CIRCLE_NAMES_MAX / 2);
+        format!("{} → ({} more) → {}", told(first), between.len(), told(last))
+    }
+}
+
 /// The parameters of the call that creates the pipeline.
 #[derive(Serialize)]
 struct NewPipeline<'a> {
@@ -83,7 +99,7 @@ impl Submission {
     ///
     /// # Errors
     /// When tasks wait for each other.
-    pub(crate) fn new(name: String, config: Map<String, Value>, tasks: Vec<Task>) -> Result<Self, Circle> {
+    pub(crate) fn new(name: String, config: Map<String, Value>, tasks: Vec<Task>) -> Result<Self, Vec<Circle>> {
         let order = order::in_order(&tasks)?;
         Ok(Self { name, config, tasks, order })
     }

@@ -155,13 +155,22 @@ fn a_pipeline_without_some_of_its_tasks_is_known() {
 }
 
 #[test]
+fn a_circle_is_told_by_names_and_a_long_one_in_short() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m"];
+    let told = |places: Vec<usize>| Circle(places).told(|place| names[place]);
+    assert_eq!(told(vec![2, 0, 2]), "c → a → c");
+    assert_eq!(told((0..13).chain([0]).collect()), "a → b → c → d → e → f → (2 more) → i → j → k → l → m → a");
+}
+
+#[test]
 fn a_circle_is_named_and_a_long_chain_is_none() {
     let circle = |edges: &[&[usize]]| {
         let tasks = edges.iter().enumerate().map(|(place, upstream)| task(place, upstream, 0)).collect();
-        Submission::new("p".to_owned(), Map::new(), tasks).expect_err("a circle").0
+        Submission::new("p".to_owned(), Map::new(), tasks).expect_err("a circle")
     };
-    assert_eq!(circle(&[&[0]]), [0, 0]);
-    assert_eq!(circle(&[&[], &[0, 3], &[1], &[2]]), [1, 3, 2, 1]);
+    assert_eq!(circle(&[&[0]]), [Circle(vec![0, 0])]);
+    assert_eq!(circle(&[&[], &[0, 3], &[1], &[2]]), [Circle(vec![1, 3, 2, 1])]);
+    assert_eq!(circle(&[&[1], &[0], &[3], &[2]]), [Circle(vec![0, 1, 0]), Circle(vec![2, 3, 2])]);
     let chain = (0..100_000).map(|place| Task {
         depends_on: if place == 99_999 { Vec::new() } else { vec![place + 1] },
         json: RawValue::NULL.to_owned(),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{Data, Mistake, Mistakes, Node};
+use super::{Data, Mistake, Mistakes, Node, Span};
 
 /// A schema.
 #[derive(Debug, Default, Deserialize)]
@@ -22,7 +22,9 @@ struct Form {
     types: Types,
     properties: BTreeMap<String, Form>,
     additional_properties: Option<Rule>,
+    property_names: Option<Box<Form>>,
     required: Vec<String>,
+    prefix_items: Vec<Form>,
     items: Option<Rule>,
     #[serde(rename = "enum")]
     words: Vec<Option<String>>,
@@ -32,8 +34,7 @@ struct Form {
     max_length: Option<usize>,
     min_items: Option<usize>,
     max_items: Option<usize>,
-    /// Only an expression that stands for a whole value has one.
-    pattern: Option<IgnoredAny>,
+    pattern: Option<Pattern>,
     any_of: Vec<Form>,
     /// What is expected, in words; editors show it too.
     error_message: Option<String>,
@@ -47,6 +48,18 @@ struct Form {
     _format: IgnoredAny,
     #[serde(rename = "default")]
     _default: IgnoredAny,
+}
+
+/// The patterns that texts may have to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Pattern {
+    /// An expression that stands for a whole value.
+    #[serde(rename = r"^\s*\$\{\{.*\}\}\s*$")]
+    Expression,
+    #[serde(rename = r"^[^\x00]*$")]
+    NoNul,
+    #[serde(rename = r"^[^=\x00]+$")]
+    Variable,
 }
 
 /// A schema, or whether anything goes.
@@ -130,7 +143,12 @@ impl Checker {
         }
         let form = self.resolve(form);
         if !form.any_of.is_empty() {
-            let choices = || form.any_of.iter().map(|choice| self.resolve(choice)).filter(|one| one.pattern.is_none());
+            let choices = || {
+                form.any_of
+                    .iter()
+                    .map(|choice| self.resolve(choice))
+                    .filter(|one| one.pattern != Some(Pattern::Expression))
+            };
             match choices().find(|choice| choice.admits(node)).or_else(|| choices().next()) {
                 Some(choice) => self.check(choice, name, node, stage, mistakes),
                 None => mistakes.add(wrong(form, name, node)),
@@ -142,18 +160,23 @@ impl Checker {
         }
         match &node.data {
             Data::List(items) => {
-                let Some(Rule::Form(rule)) = &form.items else { return };
+                let rest = if let Some(Rule::Form(rule)) = &form.items { Some(&**rule) } else { None };
                 for (index, item) in items.iter().enumerate() {
-                    self.check(rule, &format!("{name}[{index}]"), item, stage, mistakes);
+                    if let Some(rule) = form.prefix_items.get(index).or(rest) {
+                        self.check(rule, &format!("{name}[{index}]"), item, stage, mistakes);
+                    }
                 }
             }
             Data::Map(_) => self.check_entries(form, name, node, stage, mistakes),
-            Data::Null | Data::Bool(_) | Data::Number(_) | Data::Text(_) => {}
+            Data::Text(text) => mistakes.extend(form.mismatch(name, text, node.span)),
+            Data::Null | Data::Bool(_) | Data::Number(_) => {}
         }
     }
 
     fn check_entries(&self, form: &Form, name: &str, node: &Node<'_>, stage: Stage, mistakes: &mut Mistakes) {
         for (key, value) in node.entries() {
+            let names = form.property_names.as_ref();
+            mistakes.extend(names.and_then(|names| names.mismatch(name, &key.name, key.span)));
             match (form.properties.get(&*key.name), &form.additional_properties) {
                 (Some(rule), _) => self.check(rule, &key.name, value, stage, mistakes),
                 (None, Some(Rule::Form(rule))) => self.check(rule, &key.name, value, stage, mistakes),
@@ -212,6 +235,22 @@ impl Form {
                     && self.max_items.is_none_or(|most| items.len() <= most)
             }
         }
+    }
+
+    /// What is wrong with a text that does not match the pattern.
+    fn mismatch(&self, name: &str, text: &str, span: Span) -> Option<Mistake> {
+        let (matches, message) = match self.pattern? {
+            Pattern::Expression => return None,
+            Pattern::NoNul => {
+                (!text.contains('\0'), format!("`{name}` holds the character NUL, which no program can be given"))
+            }
+            Pattern::Variable => {
+                (!text.is_empty() && !text.contains(['=', '\0']), format!("`{text}` in `{name}` names no variable"))
+            }
+        };
+        let help =
+            if text.contains('\0') { "remove it" } else { "a name has at least one character, and no `=` in it" };
+        (!matches).then(|| Mistake::at(span, message).help(help))
     }
 
     /// What is expected, in words.

@@ -157,6 +157,10 @@ impl Mistakes {
         }
     }
 
+    pub(crate) fn extend(&mut self, mistakes: impl IntoIterator<Item = Mistake>) {
+        mistakes.into_iter().for_each(|mistake| self.add(mistake));
+    }
+
     /// The value, or a note of what is wrong.
     pub(crate) fn note<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
         result.map_err(|mistake| self.add(mistake)).ok()
