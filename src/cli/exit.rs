@@ -176,7 +176,7 @@ fn exit_of_code(refusal: i64) -> Exit {
         code::PIPELINE_NOT_FOUND | code::TASK_NOT_FOUND | code::AGENT_NOT_FOUND | code::MODEL_NOT_FOUND => {
             Exit::NotFound
         }
-        -40_006..=-40_002 | -40_013..=-40_012 | -40_032 | -40_061 | -40_071 => Exit::Conflict,
+        -40_007..=-40_002 | -40_013..=-40_012 | -40_032 | -40_061 | -40_071 => Exit::Conflict,
         code::OVERLOADED => Exit::TryAgain,
         _ => Exit::Refused,
     }
@@ -194,7 +194,8 @@ mod tests {
         assert_eq!(exit(code::TASK_NOT_FOUND), Exit::NotFound);
         assert_eq!(exit(code::INVALID_PARAMS), Exit::Refused);
         assert_eq!(exit(code::OVERLOADED), Exit::TryAgain);
-        for code in [-40_002, -40_003, -40_004, -40_005, -40_006, -40_012, -40_013, -40_032, -40_061, -40_071] {
+        for code in [-40_002, -40_003, -40_004, -40_005, -40_006, -40_007, -40_012, -40_013, -40_032, -40_061, -40_071]
+        {
             assert_eq!(exit(code), Exit::Conflict, "{code}");
         }
     }

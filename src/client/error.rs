@@ -159,6 +159,8 @@ pub mod code {
         PIPELINE_ALIVE = -40005;
         /// The pipeline has ended.
         PIPELINE_ENDED = -40006;
+        /// Not all of the pipeline's tasks are there yet.
+        PIPELINE_INCOMPLETE = -40007;
         /// No such task.
         TASK_NOT_FOUND = -40011;
         /// The task is assigned already.

@@ -139,7 +139,7 @@ mod tests {
             r#"{"name": "p", "strategy": "ExecutionStrategy.RESOURCE_AWARE", "owner": "me", "config":
                 {"strategy": "parallel", "max_concurrent_tasks": 4, "task_timeout": 1.5, "tasks": [], "note": [1,  2.50],
                  "retry_attempts": 2, "retry": {"backoff": 0.25, "factor": 1.5, "max_backoff_s": 9, "not_on": ["timeout"]},
-                 "on_failure": "skip_downstream", "note": {"last":  "wins"}}}"#,
+                 "on_failure": "skip_downstream", "tasks_expected": 3, "note": {"last":  "wins"}}}"#,
         );
         let expected = PipelineWish {
             strategy: Some(Strategy::ResourceAware),
@@ -153,12 +153,13 @@ mod tests {
                 not_on: Some(vec!["timeout".into()]),
             },
             on_failure: Some(OnFailure::SkipDownstream),
+            tasks_expected: Some(3),
         };
         assert_eq!(wish, expected);
         let kept = concat!(
             r#"{"max_concurrent_tasks":4,"task_timeout":1.5,"retry_attempts":2,"#,
             r#""retry":{"backoff": 0.25, "factor": 1.5, "max_backoff_s": 9, "not_on": ["timeout"]},"#,
-            r#""on_failure":"skip_downstream","note":{"last":  "wins"},"#,
+            r#""on_failure":"skip_downstream","tasks_expected":3,"note":{"last":  "wins"},"#,
             r#""strategy":"ExecutionStrategy.RESOURCE_AWARE","owner":"me"}"#
         );
         assert_eq!(config.as_str(), kept);

@@ -92,6 +92,7 @@ events! {
     26 1 PipelineFailed,
     27 1 PipelineDeleted,
     28 1 ModeChosen,
+    29 1 TasksExpected,
     40 1 TaskCreated,
     41 1 TaskAssigned,
     42 1 TaskStarted,
@@ -133,6 +134,7 @@ impl Event {
             | Self::OperationsObserved(_)
             | Self::OperationRefused(_)
             | Self::MachineLoadObserved(_)
+            | Self::TasksExpected(_)
             | Self::PipelineStarted(_)
             | Self::PipelinePaused(_)
             | Self::PipelineResumed(_)
@@ -181,6 +183,7 @@ impl Event {
         let agent = |id| Subject { agent: Some(id), ..Subject::default() };
         match self {
             Self::PipelineCreated(e) => pipeline(&e.pipeline),
+            Self::TasksExpected(e) => pipeline(&e.pipeline),
             Self::PipelineStarted(e) => pipeline(&e.pipeline),
             Self::PipelinePaused(e) => pipeline(&e.pipeline),
             Self::PipelineResumed(e) => pipeline(&e.pipeline),
