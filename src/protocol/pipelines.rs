@@ -1,9 +1,9 @@
 //! `pipeline/*`.
 
 use super::field::Field;
+use super::ids::Ids;
 use super::operation::{Operation, Query, Reply, Wanted};
 use super::params::Params;
-use super::request::Ids;
 use super::tasks::new_tasks;
 use super::wishes::{Layers, pipeline_wish};
 use everlog_replay::event::PauseRunning;

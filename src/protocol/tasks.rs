@@ -1,10 +1,10 @@
 //! `task/*`: creating tasks, asking about them, and what agents report on them.
 
 use super::field::Field;
+use super::ids::Ids;
 use super::operation::{Operation, Query, Reply, Wanted};
 use super::params::Params;
 use super::pipelines::reason;
-use super::request::Ids;
 use super::wishes::{Layers, task_wish};
 use everlog_replay::{Command, NewTask, PipelineId, Refusal, TaskId, TaskStatus, limits};
 use std::borrow::Cow;
