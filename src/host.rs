@@ -83,23 +83,33 @@ impl Run {
     /// As [`Client::subscribe`], and then as [`Client::pipeline`]: also when the pipeline is deleted meanwhile, or the client
     /// is closed.
     pub async fn wait(&self) -> Result<PipelineInfo, ClientError> {
-        let mut backoff = Backoff::default();
-        let mut updates = loop {
-            match self.updates().await {
-                Ok(updates) => break updates,
-                Err(error) if self.client.is_closed() || !error.is_transient() => return Err(error),
-                Err(_) => tokio::time::sleep(backoff.next()).await,
-            }
-        };
+        let mut updates = self.patient_updates().await?;
         loop {
             match self.status().await {
                 Ok(info) if info.status.has_ended() => return Ok(info),
-                Err(error) if self.client.is_closed() || !error.is_transient() => return Err(error),
+                Err(error) if self.is_final(&error) => return Err(error),
                 Ok(_) | Err(_) => {}
             }
             // Told or not, the next step is to look.
-            let _ = tokio::time::timeout(LOOK_AGAIN, may_have_ended(&mut updates)).await;
+            if let Ok(News::Ended) = tokio::time::timeout(LOOK_AGAIN, may_have_ended(&mut updates)).await {
+                updates = self.patient_updates().await?;
+            }
         }
+    }
+
+    /// [`Run::updates`], however long the coordinator is away.
+    async fn patient_updates(&self) -> Result<Subscription, ClientError> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.updates().await {
+                Err(error) if !self.is_final(&error) => tokio::time::sleep(backoff.next()).await,
+                settled => return settled,
+            }
+        }
+    }
+
+    fn is_final(&self, error: &ClientError) -> bool {
+        self.client.is_closed() || !error.is_transient()
     }
 
     /// What happens to the pipeline and its tasks, from now on.
@@ -115,20 +125,23 @@ impl Run {
     /// # Errors
     /// As [`Client::tasks`].
     pub async fn tasks(&self) -> Result<Vec<TaskInfo>, ClientError> {
-        let filter = TaskFilter { pipeline_id: Some(self.pipeline_id.clone()), ..TaskFilter::default() };
+        let filter = TaskFilter::default().pipeline_id(&self.pipeline_id);
         self.client.all_tasks(&filter).await
     }
 
-    /// What the task of this name came to.
+    /// What the task of this name came to. Where it was retried within the pipeline, several tasks have the name: the newest counts.
     ///
     /// # Errors
     /// As [`Client::task_result`]; [`ClientError::Refused`] with [`code::TASK_NOT_FOUND`] if no task has the name.
     pub async fn result(&self, task_name: &str) -> Result<TaskResult, ClientError> {
-        let tasks = self.tasks().await?;
-        let task = tasks.iter().find(|task| task.name == task_name).ok_or_else(|| ClientError::Refused {
+        let called = TaskFilter::default().pipeline_id(&self.pipeline_id).matching(task_name);
+        let mut tasks = self.client.all_tasks(&called).await?;
+        // Parts of ids are called so as well.
+        tasks.retain(|task| task.name == task_name);
+        let task = tasks.last().ok_or_else(|| ClientError::Refused {
             code: code::TASK_NOT_FOUND,
             message: format!(
-                "pipeline {} has no task `{task_name}`; its tasks are listed by task/list",
+                "pipeline {} has no task `{task_name}`; `Run::tasks` lists those it has",
                 self.pipeline_id
             ),
             data: Value::Null,
@@ -169,14 +182,21 @@ impl Run {
     }
 }
 
-/// Waits for an update after which a pipeline may have ended.
-async fn may_have_ended(updates: &mut Subscription) {
-    while let Some(Update::Notification(notification)) = updates.next().await {
-        if matches!(
-            notification.method.as_str(),
-            "pipeline/completed" | "pipeline/failed" | "pipeline/stopped" | "pipeline/deleted"
-        ) {
-            return;
+/// What a waiting host was told.
+enum News {
+    /// Something after which the pipeline may have ended.
+    Look,
+    /// The subscription is over.
+    Ended,
+}
+
+async fn may_have_ended(updates: &mut Subscription) -> News {
+    const ENDS: [&str; 4] = ["pipeline/completed", "pipeline/failed", "pipeline/stopped", "pipeline/deleted"];
+    loop {
+        match updates.next().await {
+            Some(Update::Notification(notification)) if !ENDS.contains(&notification.method.as_str()) => {}
+            Some(Update::Ended { .. }) | None => return News::Ended,
+            Some(Update::Notification(_) | Update::Resumed | Update::Missed(_)) => return News::Look,
         }
     }
 }
