@@ -9,9 +9,6 @@ use super::wishes::{Layers, pipeline_wish};
 use everlog_replay::event::PauseRunning;
 use everlog_replay::{Command, PipelineId, PipelineStatus, Refusal};
 
-/// Why something is stopped or cancelled when the client gives no reason.
-pub(super) const REASON_DEFAULT: &str = "on request";
-
 pub(super) fn create(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operation, Refusal> {
     let name = params.name("name")?;
     let config = params.object_or_empty("config")?;
@@ -47,7 +44,7 @@ pub(super) fn retry(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operation,
 }
 
 pub(super) fn stop(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
-    let reason = reason(params)?;
+    let reason = params.reason()?;
     change(params, Reply::PipelineStopped, |pipeline| Command::StopPipeline { pipeline, reason })
 }
 
@@ -63,12 +60,6 @@ fn change(
     command: impl FnOnce(PipelineId) -> Command,
 ) -> Result<Operation, Refusal> {
     Ok(Operation::Change { command: command(params.pipeline_id()?), reply })
-}
-
-/// The `reason` of a stop or a cancellation.
-pub(super) fn reason(params: &Params<'_>) -> Result<String, Refusal> {
-    let reason = params.opt_string("reason")?.filter(|reason| !reason.is_empty());
-    Ok(reason.map_or_else(|| REASON_DEFAULT.to_owned(), Into::into))
 }
 
 pub(super) fn status(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
