@@ -15,9 +15,10 @@ pub use pipelines::*;
 pub use registers::*;
 pub use tasks::*;
 
-use crate::codec::{self, DecodeError, Header};
+use crate::binary::{self, DecodeError};
 use crate::ids::{AgentId, PipelineId, TaskId};
 use crate::text::Json;
+use serde::de::DeserializeOwned;
 
 macro_rules! events {
     ($($kind:literal $schema:literal $name:ident),+ $(,)?) => {
@@ -54,7 +55,7 @@ macro_rules! events {
             }
 
             pub(crate) fn write_body(&self, out: &mut Vec<u8>) -> bincode::Result<()> {
-                match self { $(Self::$name(body) => codec::write(body, out),)+ }
+                match self { $(Self::$name(body) => binary::write(body, out),)+ }
             }
 
             /// The event as JSON, for people and other programs.
@@ -63,9 +64,14 @@ macro_rules! events {
                 match self { $(Self::$name(body) => serde_json::to_string(body),)+ }.unwrap_or_default()
             }
 
-            pub(crate) fn read_body(kind: u16, schema: u8, bytes: &[u8]) -> Result<(Header, Self), DecodeError> {
+            /// Header and event, one after the other as bincode writes a pair.
+            pub(crate) fn read_body<H: DeserializeOwned>(
+                kind: u16,
+                schema: u8,
+                bytes: &[u8],
+            ) -> Result<(H, Self), DecodeError> {
                 match (kind, schema) {
-                    $(($kind, $schema) => codec::read(bytes).map(|(header, body)| (header, Self::$name(body))),)+
+                    $(($kind, $schema) => binary::read(bytes).map(|(header, body)| (header, Self::$name(body))),)+
                     (kind, schema) => Err(DecodeError::Unknown { kind, schema }),
                 }
             }

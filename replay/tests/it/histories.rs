@@ -202,7 +202,7 @@ impl Player {
                 timeout_ms: Some(u64::from(c % 3) * 4_000),
                 retry: RetryWish { backoff_ms: Some(u64::from(b % 4) * 500), ..RetryWish::default() },
                 on_failure: Some([OnFailure::Fail, OnFailure::Continue, OnFailure::SkipDownstream][c as usize % 3]),
-                tasks_expected: (a % 8 == 0).then_some(u32::from(b % 6)),
+                tasks_expected: a.is_multiple_of(8).then_some(u32::from(b % 6)),
             },
             config: Json::from("{}"),
             tasks: self.tasks(b.rotate_left(3), c.rotate_left(5), None),
