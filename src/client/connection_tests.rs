@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::connection::NOTIFICATIONS_UNREAD_MAX;
 use super::testing::{Coordinator, Indoors, Peer, envelope};
+use super::traffic::NOTIFICATIONS_UNREAD_MAX;
 use super::*;
 
 async fn open(endpoint: impl Into<Endpoint>) -> Result<(Connection, Notifications), ClientError> {

@@ -12,6 +12,7 @@ mod envelope;
 mod error;
 mod keeper;
 mod options;
+mod pending;
 mod subscription;
 #[cfg(test)]
 pub(crate) mod testing;
