@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::delivery::AttemptKey;
-use super::told::Registration;
+use super::told::{AttemptKey, Registration};
 use crate::client::{ClientError, ClientOptions, Endpoint};
 
 /// The largest frame an agent takes, in bytes: room for the inputs of a wide join.

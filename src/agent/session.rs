@@ -13,10 +13,10 @@ use tokio::time::MissedTickBehavior;
 
 use super::cancel::CancelToken;
 use super::config::AgentConfig;
-use super::delivery::{AttemptKey, Delivery};
+use super::delivery::Delivery;
 use super::handler::{Assignment, Handler};
 use super::report::News;
-use super::told::{AgentMetrics, VitalSigns};
+use super::told::{AgentMetrics, AttemptKey, VitalSigns};
 use super::work::Work;
 use crate::api::methods::{AGENT_METRICS, AGENT_REGISTER, AGENT_UNREGISTER, TASK_PROGRESS};
 use crate::api::params::AgentRef;

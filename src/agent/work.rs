@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use super::cancel::CancelToken;
 use super::config::AgentConfig;
-use super::delivery::{AttemptKey, Delivery};
+use super::delivery::Delivery;
 use super::handler::{Assignment, Handler, Outcome, TaskContext};
 use super::inputs::{self, Link};
 use super::report::{News, Reporter};
-use super::told::VitalSigns;
+use super::told::{AttemptKey, VitalSigns};
 
 /// Where one attempt stands.
 #[derive(Debug)]
