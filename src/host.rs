@@ -252,6 +252,34 @@ mod tests {
         }
     }
 
+    /// It must neither wait for ever nor ask without a pause.
+    #[tokio::test(start_paused = true)]
+    async fn a_host_whose_subscription_is_refused_after_a_cut_subscribes_again_or_says_why() {
+        for is_refused_again in [false, true] {
+            let mut coordinator = Indoors::new();
+            let client = Client::connect(coordinator.endpoint()).await.expect("connected");
+            let mut peer = coordinator.accept().await;
+            let run = Host::new(client).attach(ID);
+            let waiting = tokio::spawn(async move { run.wait().await });
+            answer(&mut peer, "subscribe", json!({})).await;
+            answer(&mut peer, "pipeline/status", info("running")).await;
+            drop(peer);
+            let mut peer = coordinator.accept().await;
+            let renewal = peer.expect("subscribe").await;
+            peer.refuse(&renewal, code::FORBIDDEN, "not now").await;
+            let anew = peer.expect("subscribe").await;
+            if is_refused_again {
+                peer.refuse(&anew, code::FORBIDDEN, "not ever").await;
+                let error = waiting.await.expect("joined").expect_err("refused");
+                assert!(matches!(error, ClientError::Refused { code: code::FORBIDDEN, .. }), "{error:?}");
+            } else {
+                peer.reply(&anew, json!({})).await;
+                answer(&mut peer, "pipeline/status", info("completed")).await;
+                assert!(waiting.await.expect("joined").expect("ended").has_succeeded());
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_submitted_is_created_and_started() {
         let mut coordinator = Indoors::new();
