@@ -6,7 +6,6 @@ use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use crate::agent::{Agent, AgentConfig, CancelToken, CommandHandler};
-use crate::client::{ClientError, ClientOptions};
 
 const EXAMPLES: &str = "Examples:
   everlog agent --name worker
@@ -44,7 +43,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
     let leave = CancelToken::new();
-    let working = Agent::new(config(args)?, CommandHandler).run(leave.clone());
+    let working = Agent::new(config(args), CommandHandler).run(leave.clone());
     tokio::pin!(working);
     tokio::select! {
         ended = &mut working => return Ok(ended.map(|()| Exit::Ok)?),
@@ -57,7 +56,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     }
 }
 
-fn config(args: Args) -> Result<AgentConfig, ClientError> {
+fn config(args: Args) -> AgentConfig {
     let mut config = AgentConfig::new(args.server.get(), args.name);
     config.id = args.id.unwrap_or(config.id);
     config.capabilities = args.capabilities;
@@ -65,6 +64,5 @@ fn config(args: Args) -> Result<AgentConfig, ClientError> {
     let declared = [("cpu", args.cpu), ("memory_mb", args.memory_mb), ("gpu", args.gpu)];
     let declared = declared.into_iter().filter_map(|(name, amount)| Some((name, amount?)));
     config.resources = declared.map(|(name, amount)| (name.to_owned(), json!(amount))).collect::<Map<_, _>>();
-    config.request_timeout = ClientOptions::from_env(|name| std::env::var(name).ok())?.request_timeout;
-    Ok(config)
+    config
 }

@@ -13,6 +13,7 @@ use crate::config::ConfigError;
 use crate::coordinator::Failed;
 use crate::embedded::StartError;
 use crate::failure::Failure;
+use crate::server::DoorError;
 use crate::yaml::FileError;
 
 /// What the shell gets to see.
@@ -72,15 +73,15 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum Trouble {
     /// The coordinator, or the way to it. Its words may quote other clients.
-    #[error("{}", terminal::one_line(&.0.to_string()))]
+    #[error("{}", terminal::one_line(&unanswered(.0)))]
     Client(ClientError),
     #[error("{}", terminal::one_line(&.0.to_string()))]
     Agent(AgentError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     PipelineFile(#[from] FileError),
-    #[error(transparent)]
-    Server(#[from] StartError),
+    #[error("{}", not_started(.0))]
+    Server(StartError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] ConfigError),
@@ -116,6 +117,12 @@ pub(super) enum Trouble {
 impl From<ClientError> for Trouble {
     fn from(error: ClientError) -> Self {
         Self::Client(error)
+    }
+}
+
+impl From<StartError> for Trouble {
+    fn from(error: StartError) -> Self {
+        Self::Server(error)
     }
 }
 
@@ -159,6 +166,35 @@ impl Trouble {
     }
 }
 
+fn unanswered(error: &ClientError) -> String {
+    if matches!(error, ClientError::Unreachable { .. }) {
+        return with_step(error, "start one with `everlog serve`, or name another one with --server");
+    }
+    error.to_string()
+}
+
+fn not_started(error: &StartError) -> String {
+    let StartError::Door(door) = error else { return error.to_string() };
+    let step = match door {
+        DoorError::Resolve { .. } => return error.to_string(),
+        DoorError::NotLoopback { .. } => {
+            "use --host localhost, or accept that risk with --allow-unauthenticated-remote-access"
+        }
+        DoorError::PortInUse { .. } => {
+            "stop the other process, or choose another port with --port (0 takes a free one)"
+        }
+        DoorError::Bind { .. } => "choose another address with --host and --port",
+    };
+    with_step(error, step)
+}
+
+/// What the library says, which ends with its next step, with the one that the command line has for it.
+fn with_step(error: &impl std::fmt::Display, step: &str) -> String {
+    let said = error.to_string();
+    let what = said.rsplit_once("; ").map_or(said.as_str(), |(what, _)| what);
+    format!("{what}; {step}")
+}
+
 fn exit_of(error: &ClientError) -> Exit {
     match error {
         ClientError::Refused { code, .. } => exit_of_code(*code),
@@ -176,7 +212,7 @@ fn exit_of_code(refusal: i64) -> Exit {
         code::PIPELINE_NOT_FOUND | code::TASK_NOT_FOUND | code::AGENT_NOT_FOUND | code::MODEL_NOT_FOUND => {
             Exit::NotFound
         }
-        -40_006..=-40_002 | -40_013..=-40_012 | -40_032 | -40_061 | -40_071 => Exit::Conflict,
+        -40_007..=-40_002 | -40_013..=-40_012 | -40_032 | -40_061 | -40_071 => Exit::Conflict,
         code::OVERLOADED => Exit::TryAgain,
         _ => Exit::Refused,
     }
@@ -194,8 +230,27 @@ mod tests {
         assert_eq!(exit(code::TASK_NOT_FOUND), Exit::NotFound);
         assert_eq!(exit(code::INVALID_PARAMS), Exit::Refused);
         assert_eq!(exit(code::OVERLOADED), Exit::TryAgain);
-        for code in [-40_002, -40_003, -40_004, -40_005, -40_006, -40_012, -40_013, -40_032, -40_061, -40_071] {
+        for code in [-40_002, -40_003, -40_004, -40_005, -40_006, -40_007, -40_012, -40_013, -40_032, -40_061, -40_071]
+        {
             assert_eq!(exit(code), Exit::Conflict, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_next_step_is_a_verb_or_a_flag() {
+        let (url, cause) = ("ws://here".to_owned(), "nobody; listens".to_owned());
+        assert_eq!(
+            Trouble::from(ClientError::Unreachable { url, cause }).to_string(),
+            "the coordinator at ws://here cannot be reached: nobody; listens; start one with `everlog serve`, or name \
+             another one with --server"
+        );
+        let manual = include_str!("../../docs/operations.md");
+        for door in [
+            DoorError::PortInUse { host: "localhost".to_owned(), port: 8_790 },
+            DoorError::NotLoopback { host: "0.0.0.0".to_owned() },
+        ] {
+            let sentence = Trouble::from(StartError::from(door)).to_string();
+            assert!(manual.contains(&format!("| {sentence} |")), "docs/operations.md lacks: {sentence}");
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn with<T>(
 impl Remote {
     /// Connects. A verb does not wait for who is away: it says so, at once.
     async fn reach(server: &ServerUrl) -> Result<Self, Trouble> {
-        let options = ClientOptions { max_retries: 0, ..ClientOptions::from_env(|name| std::env::var(name).ok())? };
+        let options = ClientOptions::from_env()?.max_retries(0);
         Ok(Self { client: Client::connect_with(server.get(), options).await? })
     }
 
@@ -110,6 +110,10 @@ impl Feed {
         match self.updates.next().await {
             Some(client::Update::Notification(news)) => Update::News(news),
             Some(client::Update::Resumed | client::Update::Missed(_)) => Update::Resumed,
+            Some(client::Update::Ended { reason }) => {
+                tracing::error!(reason, "the coordinator tells no more news");
+                Update::Resumed
+            }
             // Only a closed client ends it, and this one is closed by nobody.
             None => std::future::pending().await,
         }
@@ -144,7 +148,7 @@ mod tests {
 
     /// A feed and the coordinator that has granted it.
     async fn fed(coordinator: &mut Indoors) -> (Feed, Peer) {
-        let options = ClientOptions { max_retries: 0, ..ClientOptions::default() };
+        let options = ClientOptions::default().max_retries(0);
         let remote = Remote { client: Client::connect_with(coordinator.endpoint(), options).await.expect("connected") };
         let mut peer = coordinator.accept().await;
         let (updates, ()) = tokio::join!(remote.client.subscribe(["pipeline/*"]), grant(&mut peer));

@@ -15,6 +15,9 @@ use uuid::Uuid;
 /// Characters of an unknown id that a refusal repeats.
 const ID_QUOTE_CHARS_MAX: usize = 128;
 
+/// Why something is stopped or cancelled when the client gives no reason.
+const REASON_DEFAULT: &str = "on request";
+
 /// The fields of an object.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params<'a> {
@@ -175,6 +178,15 @@ impl<'a> Params<'a> {
     /// When it is not a string.
     pub(crate) fn filter(&self, name: &str) -> Result<Option<String>, Refusal> {
         Ok(self.filled(name).map(Field::string).transpose()?.map(Cow::into_owned))
+    }
+
+    /// The `reason` of a stop or a cancellation.
+    ///
+    /// # Errors
+    /// When it is no text.
+    pub(super) fn reason(&self) -> Result<String, Refusal> {
+        let reason = self.opt_string("reason")?.filter(|reason| !reason.is_empty());
+        Ok(reason.map_or_else(|| REASON_DEFAULT.to_owned(), Into::into))
     }
 
     /// The filter `match`.

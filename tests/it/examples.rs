@@ -47,6 +47,13 @@ fn monitoring_tells_what_happens() {
 }
 
 #[test]
+fn agent_takes_its_settings_from_the_environment() {
+    let mut command = example("agent");
+    command.arg("ws://127.0.0.1:1").env("MCP_CLIENT_TIMEOUT", "soon");
+    Process::start(command).end().expect_code(1).expect_told(&["MCP_CLIENT_TIMEOUT", "soon"]);
+}
+
+#[test]
 fn agent_works_for_a_coordinator_and_leaves_on_a_signal() {
     let server = Server::start();
     let mut host = server.peer();
