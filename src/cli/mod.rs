@@ -4,6 +4,7 @@
 mod agent;
 mod call;
 mod check;
+mod closing;
 mod color;
 mod completions;
 mod config;

@@ -16,6 +16,13 @@ Data goes to stdout, messages to stderr. Times are relative in tables and ISO 86
 of the [protocol](protocol.md#records). `NO_COLOR` and `--color` say whether there are colours; text from clients never steers the
 terminal. A table is as wide as the terminal; in a file or a pipe nothing is cut off below 120 characters a cell.
 
+**Records.** `--output json` is one document for the whole command, `ndjson` a record a line, as it happens. Verbs that take several
+things print what listings print, `{\"pipelines\": [record, …]}`, with the records as they are afterwards (`delete`: as they were);
+what could not be done stands among them as `{\"name\": …, \"error\": {\"code\", \"message\"}}`, where `code` is the exit code of that
+one. `retry` prints `{\"retries\": [{id, name, status, pipeline_id, task_ids}]}`: what was retried, and what runs instead. `wait` prints
+the records at the end, with `error` where the time was over; `watch` prints the last record, or with `ndjson` each task and pipeline
+that has changed, with its `kind`. What is told beside records is on stderr.
+
 **What things are called.** A pipeline, a task or an agent goes by its id, by the beginning or the end of that (4 characters at
 least; the tables show the end, since ids of one time begin alike), or by its name. `@last` is the newest pipeline, `PIPELINE/TASK` a
 task of a pipeline. What could be several is never guessed: the candidates are named, with exit code 2.

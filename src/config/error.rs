@@ -71,11 +71,12 @@ fn told_by(origin: &Origin) -> String {
 
 /// A mistake in a file.
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("{}: {message}", place)]
+#[error("{file}{}: {message}", place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}")))]
 pub(crate) struct FileMistake {
-    /// `path:line:column`.
-    place: String,
-    message: String,
+    file: String,
+    /// Line and column, from 1.
+    pub(crate) place: Option<(usize, usize)>,
+    pub(crate) message: String,
     #[source_code]
     text: NamedSource<String>,
     #[label("here")]
@@ -87,8 +88,7 @@ impl FileMistake {
         let number = |number: u64| usize::try_from(number).unwrap_or(0);
         let place = place.map(|at| (number(at.line()), number(at.column()))).filter(|(line, _)| *line > 0);
         let at = place.map(|(line, column)| SourceSpan::new(SourceOffset::from_location(text, line, column), 1));
-        let suffix = place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-        let name = path.to_string_lossy();
-        Box::new(Self { place: format!("{name}{suffix}"), message, text: NamedSource::new(&name, text.to_owned()), at })
+        let file = path.to_string_lossy().into_owned();
+        Box::new(Self { text: NamedSource::new(&file, text.to_owned()), file, place, message, at })
     }
 }

@@ -5,6 +5,7 @@ mod live;
 mod memory;
 mod names;
 mod outcome;
+mod snapshots;
 mod steering;
 mod unreachable;
 

@@ -55,6 +55,8 @@ fn a_coordinator_that_is_not_there_is_told_at_once() {
         let ended = ends(&url, args).expect_code(69);
         ended.expect_told(&[&url, "cannot be reached", "everlog serve", "--server"]);
         assert_eq!((ended.stdout.as_str(), ended.stderr.matches('×').count()), ("", 1), "{args:?}");
+        let ended = ends(&url, &[args, &["--output", "json"]].concat()).expect_code(69);
+        assert_eq!((ended.stdout.as_str(), ended.stderr.matches('×').count()), ("", 1), "{args:?}");
     }
 }
 
