@@ -2,6 +2,7 @@
 //! something.
 
 mod agent;
+mod answer;
 mod call;
 mod check;
 mod closing;
