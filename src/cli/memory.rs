@@ -151,7 +151,7 @@ fn read(file: &Path) -> Result<String, Trouble> {
     let read = std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text));
     match read {
         Ok(_) => Ok(text),
-        Err(error) => Err(Trouble::Usage(format!("{} cannot be read: {error}", file.display()))),
+        Err(error) => Err(Trouble::Usage(format!("{} cannot be read: {error}; check the path", file.display()))),
     }
 }
 

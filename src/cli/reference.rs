@@ -40,6 +40,7 @@ fn page(mut command: Command) -> String {
     for (exit, meaning) in Exit::TABLE {
         let _ = writeln!(page, "| {} | {meaning} |", exit as u8);
     }
+    flags_of_all(&mut page, &command);
     let _ = writeln!(page, "\n## Verbs\n");
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         let name = verb.get_name();
@@ -54,6 +55,20 @@ fn page(mut command: Command) -> String {
     }
     page
 }
+
+/// The flags that are not told again with each verb.
+fn flags_of_all(page: &mut String, command: &Command) {
+    let submit = command.find_subcommand("submit").into_iter().flat_map(Command::get_arguments);
+    let shared: Vec<&Arg> = submit.filter(|arg| SHARED.contains(&arg.get_id().as_str())).collect();
+    let _ = write!(page, "\n## Flags of every client verb\n\n| flag | meaning |\n|---|---|\n");
+    for arg in shared {
+        let _ = writeln!(page, "| {} | {} |", called(arg), about_arg(arg));
+    }
+    let _ = writeln!(page, "\nVerbs that talk to no coordinator have no `--server`.");
+}
+
+/// The flags of every client verb, by their ids.
+const SHARED: [&str; 5] = ["url", "color", "log_format", "help", "version"];
 
 fn section(page: &mut String, verb: &Command, parent: &str) {
     let name = format!("{parent} {}", verb.get_name());
@@ -77,7 +92,7 @@ fn section(page: &mut String, verb: &Command, parent: &str) {
 
 /// What every verb has is told once, above.
 fn is_own(arg: &Arg) -> bool {
-    !arg.is_hide_set() && !["help", "version", "color", "url"].contains(&arg.get_id().as_str())
+    !arg.is_hide_set() && !SHARED.contains(&arg.get_id().as_str())
 }
 
 /// `` `-q`, `--quiet` `` or `` `PIPELINE…` ``.

@@ -31,7 +31,7 @@ impl Remote {
     /// Connects. A verb does not wait for who is away: it says so, at once.
     async fn reach(server: &ServerUrl) -> Result<Self, Trouble> {
         let options = ClientOptions { max_retries: 0, ..ClientOptions::from_env(|name| std::env::var(name).ok())? };
-        let at = server.get();
+        let at = server.get()?;
         Ok(Self { client: Client::connect_with(at.as_str(), options).await?, at })
     }
 
