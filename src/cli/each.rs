@@ -57,11 +57,12 @@ pub(super) async fn each(
             Ok(done) => report.done(done),
             Err(trouble) => {
                 report.failed(json!({things.called: name}), &trouble);
-                worst = worst.max(super::tell(trouble));
+                let exit = super::tell(trouble);
+                worst = worst.max(exit);
+                if exit == Exit::Unreachable {
+                    break;
+                }
             }
-        }
-        if worst == Exit::Unreachable {
-            break;
         }
     }
     report.ended(worst)

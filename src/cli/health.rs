@@ -26,7 +26,7 @@ const EXAMPLES: &str = "Examples:
   everlog health
   everlog health --ready --server ws://localhost:9000
 
-Exit codes: 0 it is well, 1 it is not, 69 it can not be reached.";
+Exit codes: 0 it is well, 1 it is not, 69 it can not be reached, or what answers is no coordinator.";
 
 /// The command line of `health`.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,8 @@ Made from the program's own help (`EVERLOG_BLESS=1 cargo test --lib cli::referen
 
 Data goes to stdout, messages to stderr. Times are relative in tables and ISO 8601 in `json` and `ndjson`, whose records are those
 of the [protocol](protocol.md#records). `NO_COLOR` and `--color` say whether there are colours; text from clients never steers the
-terminal. A table is as wide as the terminal; in a file or a pipe nothing is cut off below 120 characters a cell.
+terminal. A table is as wide as the terminal; in a file or a pipe nothing is cut off below 120 characters a cell. A long
+listing is printed as it comes, page by page; only a cell wider than those before it moves the columns.
 
 **Records.** `--output json` is one document for the whole command, `ndjson` a record a line, as it happens. Verbs that take several
 things print what listings print, `{\"pipelines\": [record, …]}`, with the records as they are afterwards (`delete`: as they were);

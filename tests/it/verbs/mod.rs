@@ -7,6 +7,7 @@ mod names;
 mod outcome;
 mod snapshots;
 mod steering;
+mod strangers;
 mod unreachable;
 
 use crate::harness::{Agent, Ended, Peer, Process, Server, everlog};

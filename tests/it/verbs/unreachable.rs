@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 /// A call of each verb that talks to a coordinator.
-const VERBS: [&[&str]; 20] = [
+pub(super) const VERBS: [&[&str]; 20] = [
     &["ps"],
     &["tasks"],
     &["agents"],
@@ -29,7 +29,7 @@ const VERBS: [&[&str]; 20] = [
     &["call", "pipeline/list"],
 ];
 
-fn ends(url: &str, args: &[&str]) -> Ended {
+pub(super) fn ends(url: &str, args: &[&str]) -> Ended {
     let mut command = everlog(args);
     command.args(["--server", url]);
     Process::start(command).end()
