@@ -56,8 +56,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     }
 }
 
-fn config(args: Args) -> AgentConfig {
-    let mut config = AgentConfig::new(args.server.get(), args.name);
+fn config(args: Args) -> Result<AgentConfig, ClientError> {
+    let mut config = AgentConfig::new(args.server.get()?, args.name);
     config.id = args.id.unwrap_or(config.id);
     config.capabilities = args.capabilities;
     config.slots = usize::from(args.slots);

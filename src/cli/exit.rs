@@ -116,7 +116,10 @@ pub(super) enum Trouble {
 // Not `#[from]`: that would make the cause a source, and its words would be told twice.
 impl From<ClientError> for Trouble {
     fn from(error: ClientError) -> Self {
-        Self::Client(error)
+        match lacks_method(&error) {
+            Some(told) => Self::OldServer(told),
+            None => Self::Client(in_verbs(error)),
+        }
     }
 }
 
@@ -128,8 +131,39 @@ impl From<StartError> for Trouble {
 
 impl From<AgentError> for Trouble {
     fn from(error: AgentError) -> Self {
-        Self::Agent(error)
+        let AgentError::Rejected { name, cause } = error;
+        match lacks_method(&cause) {
+            Some(told) => Self::OldServer(format!("agent `{name}` cannot work for the coordinator: {told}")),
+            None => Self::Agent(AgentError::Rejected { name, cause: in_verbs(cause) }),
+        }
     }
+}
+
+/// What a coordinator says that does not know a method, but for the name that it takes for the right one.
+fn lacks_method(error: &ClientError) -> Option<String> {
+    let ClientError::Refused { code: code::METHOD_NOT_FOUND, message, .. } = error else { return None };
+    Some(terminal::one_line(message.split(';').next().unwrap_or_default()))
+}
+
+/// The methods that refusals name as the next step, and the verbs that do the same.
+const VERBS: [(&str, &str); 9] = [
+    ("pipeline/list", "`everlog ps --all`"),
+    ("pipeline/status", "`everlog status`"),
+    ("pipeline/start", "`everlog start`"),
+    ("pipeline/resume", "`everlog resume`"),
+    ("pipeline/stop", "`everlog stop`"),
+    ("pipeline/delete", "`everlog delete`"),
+    ("task/list", "`everlog tasks`"),
+    ("error/list", "`everlog errors`"),
+    ("memory/delete", "`everlog memory rm`"),
+];
+
+/// A refusal in the words of the command line.
+fn in_verbs(mut error: ClientError) -> ClientError {
+    if let ClientError::Refused { message, .. } = &mut error {
+        *message = VERBS.iter().fold(std::mem::take(message), |message, (method, verb)| message.replace(method, verb));
+    }
+    error
 }
 
 impl Trouble {
@@ -251,6 +285,27 @@ mod tests {
         ] {
             let sentence = Trouble::from(StartError::from(door)).to_string();
             assert!(manual.contains(&format!("| {sentence} |")), "docs/operations.md lacks: {sentence}");
+        }
+    }
+
+    #[test]
+    fn the_next_step_is_told_in_verbs() {
+        let message = "it is idle; start it with pipeline/start".to_owned();
+        let refused = ClientError::Refused { code: code::PIPELINE_NOT_RUNNING, message, data: Value::Null };
+        assert_eq!(Trouble::from(refused).to_string(), "it is idle; start it with `everlog start` (code -40003)");
+    }
+
+    #[test]
+    fn whoever_asks_an_old_coordinator_is_told_that_it_is_old() {
+        let refused = || {
+            let message = "there is no method 'subscribe'; did you mean unsubscribe?".to_owned();
+            ClientError::Refused { code: code::METHOD_NOT_FOUND, message, data: Value::Null }
+        };
+        let agent = AgentError::Rejected { name: "worker".to_owned(), cause: refused() };
+        for trouble in [Trouble::from(refused()), Trouble::of_file(refused()), Trouble::from(agent)] {
+            let told = trouble.to_string();
+            assert!(matches!(trouble, Trouble::OldServer(_)), "{told}");
+            assert!(told.contains("no method 'subscribe'; the coordinator is older than this `everlog`"), "{told}");
         }
     }
 

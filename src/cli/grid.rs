@@ -37,6 +37,11 @@ impl Cell {
         Self::new(status, Tone::of(status))
     }
 
+    /// How wide it is.
+    pub(super) fn chars(&self) -> usize {
+        self.text.chars().count()
+    }
+
     fn colour(&self) -> Option<comfy_table::Color> {
         match self.tone {
             Tone::Plain => None,

@@ -2,8 +2,10 @@
 //! something.
 
 mod agent;
+mod answer;
 mod call;
 mod check;
+mod closing;
 mod color;
 mod completions;
 mod config;

@@ -28,13 +28,14 @@ struct Cause {
 
 impl Shown {
     pub(super) fn new(diagnostic: &dyn Diagnostic) -> Self {
+        let message = terminal::lines(&diagnostic.to_string()).into_owned();
         Self {
-            message: terminal::lines(&diagnostic.to_string()).into_owned(),
+            cause: Cause::untold(diagnostic.source(), &message),
+            message,
             help: diagnostic.help().map(|help| terminal::lines(&help.to_string()).into_owned()),
             source: diagnostic.source_code().and_then(whole),
             labels: diagnostic.labels().into_iter().flatten().collect(),
             related: diagnostic.related().into_iter().flatten().map(Self::new).collect(),
-            cause: diagnostic.source().map(Cause::new),
         }
     }
 
@@ -58,9 +59,15 @@ fn whole(source: &dyn SourceCode) -> Option<NamedSource<String>> {
 }
 
 impl Cause {
-    fn new(error: &(dyn Error + 'static)) -> Box<Self> {
+    /// What an error goes back to, but for what the words `told` say already: many a message quotes its cause.
+    fn untold(error: Option<&(dyn Error + 'static)>, told: &str) -> Option<Box<Self>> {
+        let error = error?;
         let message = terminal::lines(&error.to_string()).into_owned();
-        Box::new(Self { message, cause: error.source().map(Self::new) })
+        if told.contains(&message) {
+            return Self::untold(error.source(), told);
+        }
+        let cause = Self::untold(error.source(), &format!("{told}\n{message}"));
+        Some(Box::new(Self { message, cause }))
     }
 }
 
@@ -110,9 +117,19 @@ impl Diagnostic for Shown {
 mod tests {
     use miette::MietteHandlerOpts;
 
+    use std::io;
+
+    use everlog_storage::Fault;
+
     use super::*;
+    use crate::agent::AgentError;
     use crate::cli::exit::Trouble;
+    use crate::client::ClientError;
+    use crate::config::ConfigError;
+    use crate::embedded::StartError;
+    use crate::failure::Failure;
     use crate::pipeline_file;
+    use crate::server::DoorError;
 
     fn shown(yaml: &str) -> String {
         let home = tempfile::tempdir().expect("a directory");
@@ -132,6 +149,47 @@ mod tests {
             assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text:?}");
             assert!(text.contains("\\u001b[31m.yaml"), "{text}");
         }
+    }
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        const CAUSE: &str = "the disk is on fire";
+        let cause = || io::Error::other(CAUSE);
+        let client = || ClientError::Unreachable { url: "ws://localhost:1".to_owned(), cause: CAUSE.to_owned() };
+        let fault = || Fault::io("sync", "data/commit", cause());
+        let read_only = || Fault::ReadOnly { op: "create", path: "data".into(), source: cause() };
+        let unreadable = || ConfigError::Unreadable { path: "mcp.yaml".into(), cause: cause() };
+        let troubles = [
+            Trouble::from(client()),
+            Trouble::from(AgentError::Rejected { name: "worker".to_owned(), cause: client() }),
+            Trouble::from(StartError::from(Failure::from(fault()))),
+            Trouble::from(StartError::Thread(cause())),
+            Trouble::from(StartError::Broken(CAUSE.to_owned())),
+            Trouble::from(StartError::Door(DoorError::Bind { host: "localhost".to_owned(), port: 1, source: cause() })),
+            Trouble::from(Failure::from(fault())),
+            Trouble::from(Failure::from(read_only())),
+            Trouble::from(Failure::Record { seq: 1, detail: CAUSE.to_owned() }),
+            Trouble::from(unreadable()),
+            Trouble::from(cause()),
+            Trouble::Usage(CAUSE.to_owned()),
+            Trouble::Failed(CAUSE.to_owned()),
+        ];
+        let handler = MietteHandlerOpts::new().color(false).width(1_000).build();
+        for trouble in troubles {
+            let told = Shown::new(&trouble).render(&handler);
+            assert_eq!(told.matches(CAUSE).count(), 1, "{told}");
+            assert_eq!(told.trim().lines().count(), 1, "the message has its cause: {told}");
+        }
+    }
+
+    #[test]
+    fn a_cause_that_the_message_leaves_out_is_told_below_it() {
+        #[derive(Debug, thiserror::Error, Diagnostic)]
+        #[error("no history")]
+        struct Top(#[source] io::Error);
+        let handler = MietteHandlerOpts::new().color(false).build();
+        let told = Shown::new(&Top(io::Error::other("no disk"))).render(&handler);
+        assert!(told.contains("no history") && told.contains("no disk"), "{told}");
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn a_probe_tells_who_is_not_there_from_who_is_not_well() {
         while !lines.next().unwrap().unwrap().is_empty() {}
         stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope").unwrap();
     });
-    health(&url, &[]).end().expect_code(1).expect_told(&["does not answer as a coordinator of this release: nope"]);
+    health(&url, &[]).end().expect_code(69).expect_told(&["no coordinator", "(HTTP 404)"]);
     other.join().unwrap();
     health("http://localhost", &[]).end().expect_code(2).expect_told(&["one looks like ws://localhost:8700"]);
     health(&format!("{url}/any/path"), &[]).end().expect_code(69).expect_told(&["cannot be reached", "everlog serve"]);

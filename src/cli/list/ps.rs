@@ -106,9 +106,9 @@ async fn under_way(remote: &Remote, limit: Option<usize>, output: Output) -> Res
     found.sort_by(|one, other| other["created_at"].as_str().cmp(&one["created_at"].as_str()));
     let total = found.len();
     found.truncate(limit.unwrap_or(usize::MAX));
-    let known = pipelines(None, Some(0)).each_page(remote, |_| Ok(())).await?;
+    let known = pipelines(None, Some(0)).each_page(remote, |_| Ok::<_, Trouble>(())).await?;
     let mut printer = Printer::new(output, "pipelines", &COLUMNS);
-    printer.page(found)?;
+    printer.page(&found)?;
     let shown = printer.finish(total)?;
     let ended = known.saturating_sub(total);
     match (total, ended) {

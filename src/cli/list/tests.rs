@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
+use crate::cli::grid::Look;
 use crate::cli::memory;
 use crate::cli::status::View;
 
@@ -34,7 +35,9 @@ fn forms(field: &'static str, columns: &[Column], records: &[Value]) -> String {
         let mut text = Vec::new();
         let look = Look { colors: false, width };
         let mut printer = Printer::onto(&mut text, output, field, columns, look, now());
-        printer.page(records.to_vec()).expect("a vector takes every byte");
+        // A page at a time; where they can, the forms do not show it.
+        let page = if output == Output::Table { records.len().max(1) } else { 2 };
+        records.chunks(page).for_each(|page| printer.page(page).expect("a vector takes every byte"));
         printer.finish(records.len()).expect("a vector takes every byte");
         String::from_utf8(text).expect("text")
     };
@@ -157,6 +160,25 @@ fn the_views_of_status() {
 fn nothing_is_nothing_but_json() {
     let expected = "--- table\n--- table, 80 columns\n--- json\n{\n  \"tasks\": [],\n  \"total\": 0\n}\n--- ndjson\n";
     assert_eq!(forms("tasks", &super::tasks::COLUMNS, &[]), expected);
+}
+
+#[test]
+fn pages_are_one_table() {
+    let mut text = Vec::new();
+    let look = Look { colors: false, width: Some(COLUMNS_80) };
+    let mut printer = Printer::onto(&mut text, Output::Table, "tasks", &super::tasks::COLUMNS, look, now());
+    let pages = [("a-long-name", "completed"), ("b", "failed"), ("c-whose-name-is-longer", "pending"), ("d", "failed")];
+    for (name, status) in pages {
+        printer.page(&[task(name, status)]).expect("a vector takes every byte");
+    }
+    printer.finish(pages.len()).expect("a vector takes every byte");
+    let text = String::from_utf8(text).expect("text");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + pages.len(), "one header, and nothing but the rows: {text}");
+    let id = |line: usize| lines[line].find("fab2995a  ").expect("an id");
+    assert_eq!(lines[0].find("ID"), Some(id(1)), "{text}");
+    assert_eq!((id(2), id(4)), (id(1), id(3)), "a narrower page keeps to the columns: {text}");
+    assert!(id(3) > id(1) && lines[3].starts_with("c-whose-name-is-longer"), "a wider one moves them: {text}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(super) struct Args {
     /// The directory that holds the history
     #[arg(long, value_name = "DIR", default_value = ".everlog")]
     data: PathBuf,
-    /// The configuration [default: config/mcp.yaml, if it is there]
+    /// The configuration [default: the one that `serve` would read]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How many tasks run at once [default: the number of processors]

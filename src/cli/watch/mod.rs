@@ -7,15 +7,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::closing::{self, Closing};
 use super::exit::{Exit, Trouble};
 use super::list::{Ask, ps, short};
+use super::output::Output;
 use super::remote::{self, Contact, Feed, Remote, Update};
 use super::resolve;
 use super::run::Snapshot;
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use super::tasks::{Counts, TaskRow};
-use super::wait::{self, Closing};
 use screen::Screen;
 
 const EXAMPLES: &str = "Examples:
@@ -43,28 +44,31 @@ const SHOWN_RUNNING_MAX: usize = 8;
 pub(super) struct Args {
     /// A pipeline: its name, its id or a part of it, or @last
     pipeline: String,
+    /// How to print it: a line at the end, the record at the end, or a record a change
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     server: ServerUrl,
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let pipeline = remote::with(&args.server, async |remote| resolve::pipeline(remote, &args.pipeline).await).await?;
-    follow(&args.server, &pipeline["id"], Closing::Stdout).await
+    follow(&args.server, &pipeline["id"], Closing::of(args.output)).await
 }
 
 /// Follows the pipeline with this id to its end; the exit code says how it ended.
-pub(super) async fn follow(server: &ServerUrl, id: &Value, closing: Closing) -> Result<Exit, Trouble> {
+pub(super) async fn follow(server: &ServerUrl, id: &Value, mut closing: Closing) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
     let mut feed = Feed::open(server, vec![format!("pipeline:{}", id.as_str().unwrap_or_default())]).await?;
     let mut screen = Screen::new();
     let ended = tokio::select! {
-        ended = until_ended(&mut feed, id, &mut screen) => Some(ended),
+        ended = until_ended(&mut feed, id, &mut screen, &mut closing) => Some(ended),
         () = signals.next() => None,
     };
     match ended {
         Some(pipeline) => {
             screen.finish();
-            wait::conclude(&pipeline?, closing)
+            closing.conclude(&pipeline?)
         }
         None => {
             screen.freeze();
@@ -74,14 +78,15 @@ pub(super) async fn follow(server: &ServerUrl, id: &Value, closing: Closing) -> 
     }
 }
 
-async fn until_ended(feed: &mut Feed, id: &Value, screen: &mut Screen) -> Result<Value, Trouble> {
+async fn until_ended(feed: &mut Feed, id: &Value, screen: &mut Screen, closing: &mut Closing) -> Result<Value, Trouble> {
     let mut contact = Contact::default();
     loop {
         let (found, told) = contact.take(look(feed.remote(), id).await)?;
         told.into_iter().for_each(|line| screen.say(line));
         if let Some((pipeline, snapshot)) = found {
             screen.show(&pipeline, &snapshot);
-            if wait::has_ended(&pipeline) {
+            closing.look(&pipeline, &snapshot)?;
+            if closing::has_ended(&pipeline) {
                 return Ok(pipeline);
             }
         }
