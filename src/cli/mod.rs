@@ -12,6 +12,7 @@ mod exit;
 mod grid;
 mod health;
 mod list;
+mod live;
 mod log;
 mod logging;
 mod memory;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::exit::Trouble;
-use super::grid::{self, Cell, Look};
+use super::grid::{self, Cell, Look, Title};
 use super::output::{self, Output};
 use super::remote::Remote;
 use super::when;
@@ -111,6 +111,8 @@ impl Ask {
 /// A column of a table. One whose header ends in `…` gives way where there is no room.
 pub(super) struct Column {
     pub(super) header: &'static str,
+    /// How much it matters: 0 is never left out, of the others the highest goes first.
+    pub(super) rank: usize,
     pub(super) cell: fn(&Value, Timestamp) -> Cell,
 }
 
@@ -158,8 +160,9 @@ impl<'a, W: Write> Printer<'a, W> {
             Output::Table if self.kept.is_empty() => {}
             Output::Table => {
                 let row = |record| self.columns.iter().map(|column| (column.cell)(record, self.now)).collect();
-                let header: Vec<&str> = self.columns.iter().map(|column| column.header).collect();
-                writeln!(self.out, "{}", grid::grid(&header, self.kept.iter().map(row).collect(), self.look))?;
+                let title = |column: &Column| Title { name: column.header, rank: column.rank };
+                let titles: Vec<Title> = self.columns.iter().map(title).collect();
+                writeln!(self.out, "{}", grid::grid(&titles, self.kept.iter().map(row).collect(), self.look))?;
             }
         }
         self.out.flush()?;

@@ -5,11 +5,12 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::view::View;
 use super::{Args, Ended, summary, watch};
 use crate::cli::exit::Trouble;
+use crate::cli::steer;
 use crate::cli::tasks;
 use crate::cli::terminal;
+use crate::cli::watch::Screen;
 use crate::client::{Client, ClientError};
 use crate::pipeline_file::PipelineFile;
 use crate::submission::{self, Submission};
@@ -75,9 +76,9 @@ impl Job {
         let mut subscription = client.subscribe(topics).await?;
         let mut ended = Ended::AllWell;
         for pipeline in &pipelines {
-            let mut view = View::new(&pipeline.name);
-            let info = watch::until_ended(client, &mut subscription, &pipeline.id, &mut view).await?;
-            view.finish();
+            let mut screen = Screen::new();
+            let info = watch::until_ended(client, &mut subscription, &pipeline.id, &mut screen).await?;
+            screen.finish();
             if !summary::print(out, client, &info, &args.data, args.output).await? {
                 ended = Ended::SomeFailed;
             }
@@ -90,9 +91,10 @@ async fn start(client: &Client, submission: &Submission) -> Result<Pipeline, Tro
     let created = submission::submit(client, submission).await.map_err(Trouble::of_file)?;
     let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
     client.call("pipeline/start", json!({"pipeline_id": id})).await?;
-    let (name, tasks) = (submission.name(), submission.tasks().len());
-    crate::cli::hint(&format!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(name)));
-    Ok(Pipeline { id, name: name.to_owned(), wants: None })
+    let (name, tasks) = (submission.name().to_owned(), submission.tasks().len());
+    let what = if tasks == 1 { "task" } else { "tasks" };
+    crate::cli::hint(&steer::line(&json!({"id": id, "name": name}), &format!("started: {tasks} {what}")));
+    Ok(Pipeline { id, name, wants: None })
 }
 
 /// Every pipeline that has not ended, with what sets it going: an idle one was cut off between its creation and its start.
