@@ -26,15 +26,22 @@ struct Cause {
     cause: Option<Box<Self>>,
 }
 
+/// Columns before a message and before a help: those of `  × ` and `  help: `.
+const MESSAGE_INDENT: usize = 4;
+const HELP_INDENT: usize = 8;
+/// And before a cause: those of `  ╰─▶ `.
+const CAUSE_INDENT: usize = 6;
+
 impl Shown {
-    pub(super) fn new(diagnostic: &dyn Diagnostic) -> Self {
+    /// In lines of at most so many columns of the terminal.
+    pub(super) fn new(diagnostic: &dyn Diagnostic, columns: usize) -> Self {
         Self {
-            message: terminal::lines(&diagnostic.to_string()).into_owned(),
-            help: diagnostic.help().map(|help| terminal::lines(&help.to_string()).into_owned()),
+            message: wrapped(&diagnostic, columns, MESSAGE_INDENT),
+            help: diagnostic.help().map(|help| wrapped(&help, columns, HELP_INDENT)),
             source: diagnostic.source_code().and_then(whole),
             labels: diagnostic.labels().into_iter().flatten().collect(),
-            related: diagnostic.related().into_iter().flatten().map(Self::new).collect(),
-            cause: diagnostic.source().map(Cause::new),
+            related: diagnostic.related().into_iter().flatten().map(|one| Self::new(one, columns)).collect(),
+            cause: diagnostic.source().map(|error| Cause::new(error, columns)),
         }
     }
 
@@ -57,10 +64,14 @@ fn whole(source: &dyn SourceCode) -> Option<NamedSource<String>> {
     Some(NamedSource::new(terminal::one_line(contents.name().unwrap_or_default()), text))
 }
 
+fn wrapped(text: &dyn Display, columns: usize, indent: usize) -> String {
+    terminal::wrapped(&terminal::lines(&text.to_string()), columns.saturating_sub(indent))
+}
+
 impl Cause {
-    fn new(error: &(dyn Error + 'static)) -> Box<Self> {
-        let message = terminal::lines(&error.to_string()).into_owned();
-        Box::new(Self { message, cause: error.source().map(Self::new) })
+    fn new(error: &(dyn Error + 'static), columns: usize) -> Box<Self> {
+        let cause = error.source().map(|cause| Self::new(cause, columns));
+        Box::new(Self { message: wrapped(&error, columns, CAUSE_INDENT), cause })
     }
 }
 
@@ -119,8 +130,8 @@ mod tests {
         let file = home.path().join("p\u{1b}[31m.yaml");
         std::fs::write(&file, yaml).expect("a file");
         let error = pipeline_file::load(&file, &[]).map(|_| ()).expect_err("mistakes");
-        let handler = MietteHandlerOpts::new().color(false).build();
-        Shown::new(&Trouble::from(error)).render(&handler)
+        let handler = MietteHandlerOpts::new().color(false).wrap_lines(false).build();
+        Shown::new(&Trouble::from(error), 80).render(&handler)
     }
 
     #[test]

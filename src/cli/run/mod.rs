@@ -34,8 +34,8 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The pipeline to run
-    #[arg(value_name = "PIPELINE.yaml", required_unless_present = "resume")]
+    /// The pipeline file to run
+    #[arg(value_name = "FILE", required_unless_present = "resume")]
     pipeline: Option<PathBuf>,
     /// Give a parameter of the file a value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
