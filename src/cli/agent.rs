@@ -6,6 +6,7 @@ use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use crate::agent::{Agent, AgentConfig, CancelToken, CommandHandler};
+use crate::client::ClientError;
 
 const EXAMPLES: &str = "Examples:
   everlog agent --name worker
@@ -43,7 +44,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
     let leave = CancelToken::new();
-    let working = Agent::new(config(args), CommandHandler).run(leave.clone());
+    let working = Agent::new(config(args)?, CommandHandler).run(leave.clone());
     tokio::pin!(working);
     tokio::select! {
         ended = &mut working => return Ok(ended.map(|()| Exit::Ok)?),
@@ -64,5 +65,5 @@ fn config(args: Args) -> Result<AgentConfig, ClientError> {
     let declared = [("cpu", args.cpu), ("memory_mb", args.memory_mb), ("gpu", args.gpu)];
     let declared = declared.into_iter().filter_map(|(name, amount)| Some((name, amount?)));
     config.resources = declared.map(|(name, amount)| (name.to_owned(), json!(amount))).collect::<Map<_, _>>();
-    config
+    Ok(config)
 }

@@ -119,7 +119,7 @@ mod tests {
         let look = |changes: &mut Changes, status: &str, tasks: Value| {
             let pipeline = json!({"id": "p", "status": status, "metrics": {"tasks_running": 1}});
             let tasks = serde_json::from_value(tasks).expect("rows");
-            let snapshot = Snapshot { status: status.to_owned(), counts: Counts::of(&pipeline), tasks };
+            let snapshot = Snapshot { status: status.to_owned(), counts: Counts::of(&pipeline), tasks, hint: None };
             let news = changes.update(&pipeline, &snapshot);
             news.iter().map(|record| format!("{} {}", record["kind"], record["status"])).collect::<Vec<_>>()
         };

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::check;
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
-use super::check;
 use crate::config::{ConfigError, KEYS, LogFormat, Sources};
 
 const EXAMPLES: &str = "Examples:

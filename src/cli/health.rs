@@ -46,7 +46,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let url = args.server.get()?;
     let path = if args.ready { "/readyz" } else { "/healthz" };
     let host = host_of(&url)?;
-    let patience = ClientOptions::from_env(|name| std::env::var(name).ok())?.request_timeout.min(ANSWER_WITHIN);
+    let patience = ClientOptions::from_env()?.request_timeout.min(ANSWER_WITHIN);
     let unreachable = |cause: String| ClientError::Unreachable { url: url.clone(), cause };
     let answer = match timeout(patience, ask(&host, path)).await {
         Ok(answer) => answer.map_err(|error| unreachable(error.to_string()))?,

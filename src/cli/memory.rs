@@ -97,7 +97,7 @@ struct Rm {
 }
 
 pub(super) const COLUMNS: [Column; 1] =
-    [Column { header: "key…", cell: |key, _| Cell::plain(key.as_str().unwrap_or_default()) }];
+    [Column { header: "key…", rank: 0, cell: |key, _| Cell::plain(key.as_str().unwrap_or_default()) }];
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     match args.verb {

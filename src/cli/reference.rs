@@ -110,7 +110,7 @@ fn called(arg: &Arg) -> String {
 
 fn about_arg(arg: &Arg) -> String {
     let mut about = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    let possible: Vec<String> = match arg.get_action().takes_values() {
+    let possible: Vec<String> = match arg.get_action().takes_values() && !arg.is_hide_possible_values_set() {
         true => arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect(),
         false => Vec::new(),
     };

@@ -11,7 +11,8 @@ const PORT: u16 = 8_700;
 /// `--server`, or what the environment says.
 #[derive(Debug, Args)]
 pub(super) struct ServerUrl {
-    /// The coordinator's address [default: ws://$MCP_SERVER_HOST:$MCP_SERVER_PORT, else ws://localhost:8700]
+    /// The coordinator's address [default: from MCP_SERVER_HOST and MCP_SERVER_PORT, else
+    /// ws://localhost:8700]
     #[arg(long = "server", value_name = "URL")]
     url: Option<String>,
 }

@@ -26,16 +26,22 @@ struct Cause {
     cause: Option<Box<Self>>,
 }
 
+/// Columns before a message and before a help: those of `  × ` and `  help: `.
+const MESSAGE_INDENT: usize = 4;
+const HELP_INDENT: usize = 8;
+/// And before a cause: those of `  ╰─▶ `.
+const CAUSE_INDENT: usize = 6;
+
 impl Shown {
-    pub(super) fn new(diagnostic: &dyn Diagnostic) -> Self {
-        let message = terminal::lines(&diagnostic.to_string()).into_owned();
+    /// In lines of at most so many columns of the terminal.
+    pub(super) fn new(diagnostic: &dyn Diagnostic, columns: usize) -> Self {
         Self {
-            cause: Cause::untold(diagnostic.source(), &message),
-            message,
-            help: diagnostic.help().map(|help| terminal::lines(&help.to_string()).into_owned()),
+            message: wrapped(&diagnostic, columns, MESSAGE_INDENT),
+            help: diagnostic.help().map(|help| wrapped(&help, columns, HELP_INDENT)),
             source: diagnostic.source_code().and_then(whole),
             labels: diagnostic.labels().into_iter().flatten().collect(),
-            related: diagnostic.related().into_iter().flatten().map(Self::new).collect(),
+            related: diagnostic.related().into_iter().flatten().map(|one| Self::new(one, columns)).collect(),
+            cause: Cause::untold(diagnostic.source(), &diagnostic.to_string(), columns),
         }
     }
 
@@ -58,16 +64,20 @@ fn whole(source: &dyn SourceCode) -> Option<NamedSource<String>> {
     Some(NamedSource::new(terminal::one_line(contents.name().unwrap_or_default()), text))
 }
 
+fn wrapped(text: &dyn Display, columns: usize, indent: usize) -> String {
+    terminal::wrapped(&terminal::lines(&text.to_string()), columns.saturating_sub(indent))
+}
+
 impl Cause {
     /// What an error goes back to, but for what the words `told` say already: many a message quotes its cause.
-    fn untold(error: Option<&(dyn Error + 'static)>, told: &str) -> Option<Box<Self>> {
+    fn untold(error: Option<&(dyn Error + 'static)>, told: &str, columns: usize) -> Option<Box<Self>> {
         let error = error?;
-        let message = terminal::lines(&error.to_string()).into_owned();
+        let message = error.to_string();
         if told.contains(&message) {
-            return Self::untold(error.source(), told);
+            return Self::untold(error.source(), told, columns);
         }
-        let cause = Self::untold(error.source(), &format!("{told}\n{message}"));
-        Some(Box::new(Self { message, cause }))
+        let cause = Self::untold(error.source(), &format!("{told}\n{message}"), columns);
+        Some(Box::new(Self { message: wrapped(&error, columns, CAUSE_INDENT), cause }))
     }
 }
 
@@ -136,8 +146,8 @@ mod tests {
         let file = home.path().join("p\u{1b}[31m.yaml");
         std::fs::write(&file, yaml).expect("a file");
         let error = pipeline_file::load(&file, &[]).map(|_| ()).expect_err("mistakes");
-        let handler = MietteHandlerOpts::new().color(false).build();
-        Shown::new(&Trouble::from(error)).render(&handler)
+        let handler = MietteHandlerOpts::new().color(false).wrap_lines(false).build();
+        Shown::new(&Trouble::from(error), 80).render(&handler)
     }
 
     #[test]
@@ -176,7 +186,7 @@ mod tests {
         ];
         let handler = MietteHandlerOpts::new().color(false).width(1_000).build();
         for trouble in troubles {
-            let told = Shown::new(&trouble).render(&handler);
+            let told = Shown::new(&trouble, usize::MAX).render(&handler);
             assert_eq!(told.matches(CAUSE).count(), 1, "{told}");
             assert_eq!(told.trim().lines().count(), 1, "the message has its cause: {told}");
         }
@@ -188,7 +198,7 @@ mod tests {
         #[error("no history")]
         struct Top(#[source] io::Error);
         let handler = MietteHandlerOpts::new().color(false).build();
-        let told = Shown::new(&Top(io::Error::other("no disk"))).render(&handler);
+        let told = Shown::new(&Top(io::Error::other("no disk")), usize::MAX).render(&handler);
         assert!(told.contains("no history") && told.contains("no disk"), "{told}");
     }
 

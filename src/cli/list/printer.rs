@@ -5,13 +5,15 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cli::grid::{self, Cell, Look};
+use crate::cli::grid::{self, Cell, Look, Title};
 use crate::cli::output::{self, Output};
 use crate::cli::when;
 
 /// A column of a table. One whose header ends in `…` gives way where there is no room.
 pub(in crate::cli) struct Column {
     pub(in crate::cli) header: &'static str,
+    /// How much it matters: 0 is never left out, of the others the highest goes first.
+    pub(in crate::cli) rank: usize,
     pub(in crate::cli) cell: fn(&Value, Timestamp) -> Cell,
 }
 
@@ -79,8 +81,9 @@ impl<'a, W: Write> Printer<'a, W> {
             widen(&mut self.widest, row);
         }
         rows.insert(0, self.widest.clone());
-        let header: Vec<&str> = self.columns.iter().map(|column| column.header).collect();
-        let table = grid::grid(&header, rows, self.look);
+        let title = |column: &Column| Title { name: column.header, rank: column.rank };
+        let titles: Vec<Title> = self.columns.iter().map(title).collect();
+        let table = grid::grid(&titles, rows, self.look);
         let unseen = |line: usize| line == 1 || line == 0 && self.shown > 0;
         let mut lines = table.lines().enumerate().filter(|(line, _)| !unseen(*line));
         lines.try_for_each(|(_, line)| writeln!(self.out, "{line}"))
@@ -105,7 +108,7 @@ fn widen(widest: &mut Vec<Cell>, row: &[Cell]) {
         *widest = row.to_vec();
     }
     for (widest, cell) in widest.iter_mut().zip(row) {
-        if cell.chars() > widest.chars() {
+        if cell.columns() > widest.columns() {
             *widest = cell.clone();
         }
     }

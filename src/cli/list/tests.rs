@@ -13,7 +13,7 @@ use crate::cli::status::View;
 const NOW: &str = "2026-01-02T12:00:00Z";
 
 /// A narrow terminal.
-const COLUMNS_80: u16 = 80;
+const COLUMNS_80: usize = 80;
 
 fn now() -> Timestamp {
     NOW.parse().expect("a time")
@@ -31,7 +31,7 @@ fn check(name: &str, found: &str) {
 
 /// `records` in every form, wide and narrow.
 fn forms(field: &'static str, columns: &[Column], records: &[Value]) -> String {
-    let form = |output: Output, width: Option<u16>| {
+    let form = |output: Output, width: Option<usize>| {
         let mut text = Vec::new();
         let look = Look { colors: false, width };
         let mut printer = Printer::onto(&mut text, output, field, columns, look, now());
@@ -141,7 +141,7 @@ fn keys_in_every_form() {
 
 #[test]
 fn the_views_of_status() {
-    let mut view = View { text: String::new(), now: now(), colors: false };
+    let mut view = View { text: String::new(), now: now(), look: Look { colors: false, width: None } };
     let [failed, running, waiting, done] = tasks();
     view.pipeline_head(&pipeline());
     view.named("failed", std::slice::from_ref(&failed), 1);

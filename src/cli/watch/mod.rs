@@ -1,5 +1,6 @@
 //! `everlog watch`: a pipeline as it goes on, until it has ended.
 
+mod lines;
 mod screen;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::run::Snapshot;
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use super::tasks::{Counts, TaskRow};
-use screen::Screen;
+pub(super) use screen::Screen;
 
 const EXAMPLES: &str = "Examples:
   everlog watch iris
@@ -36,7 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const FOLLOWED_TASKS_MAX: u64 = 100;
 
 /// Running tasks that are shown.
-const SHOWN_RUNNING_MAX: usize = 8;
+pub(super) const SHOWN_RUNNING_MAX: usize = 8;
 
 /// The command line of `watch`.
 #[derive(Debug, clap::Args)]
@@ -71,14 +72,19 @@ pub(super) async fn follow(server: &ServerUrl, id: &Value, mut closing: Closing)
             closing.conclude(&pipeline?)
         }
         None => {
-            screen.freeze();
+            drop(screen);
             crate::cli::hint(&format!("the pipeline goes on; look again with: everlog watch {}", short(id)));
             Ok(Exit::Interrupted)
         }
     }
 }
 
-async fn until_ended(feed: &mut Feed, id: &Value, screen: &mut Screen, closing: &mut Closing) -> Result<Value, Trouble> {
+async fn until_ended(
+    feed: &mut Feed,
+    id: &Value,
+    screen: &mut Screen,
+    closing: &mut Closing,
+) -> Result<Value, Trouble> {
     let mut contact = Contact::default();
     loop {
         let (found, told) = contact.take(look(feed.remote(), id).await)?;
@@ -118,6 +124,29 @@ async fn look(remote: &Remote, id: &Value) -> Result<(Value, Snapshot), Trouble>
     let ask = Ask::new("task/list", "tasks", json!({"pipeline_id": id, "status": status}));
     let tasks = Ask { limit: (!small).then_some(SHOWN_RUNNING_MAX), ..ask }.all(remote).await?;
     let tasks = tasks.into_iter().filter_map(|task| serde_json::from_value::<TaskRow>(task).ok()).collect();
-    let status = ps::status(&pipeline).to_owned();
-    Ok((pipeline, Snapshot { status, counts, tasks }))
+    let (status, hint) = (ps::status(&pipeline).to_owned(), nobody(&pipeline));
+    Ok((pipeline, Snapshot { status, counts, tasks, hint }))
+}
+
+/// What to do about tasks that nobody takes.
+fn nobody(pipeline: &Value) -> Option<String> {
+    let count = |name: &str| pipeline["metrics"][name].as_u64().unwrap_or(0);
+    let ready = count("tasks_ready");
+    let idle = pipeline["status"] == "running" && count("tasks_running") + count("tasks_assigned") == 0;
+    (idle && ready > 0).then(|| format!("{ready} ready, no agent: see everlog agents"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_that_nobody_works_on_says_so() {
+        let pipeline = |running| {
+            let metrics = json!({"tasks_ready": 2, "tasks_assigned": 0, "tasks_running": running});
+            json!({"status": "running", "metrics": metrics})
+        };
+        assert_eq!(nobody(&pipeline(0)).as_deref(), Some("2 ready, no agent: see everlog agents"));
+        assert_eq!(nobody(&pipeline(1)), None);
+    }
 }
