@@ -78,7 +78,12 @@ pub(super) async fn follow(server: &ServerUrl, id: &Value, mut closing: Closing)
     }
 }
 
-async fn until_ended(feed: &mut Feed, id: &Value, screen: &mut Screen, closing: &mut Closing) -> Result<Value, Trouble> {
+async fn until_ended(
+    feed: &mut Feed,
+    id: &Value,
+    screen: &mut Screen,
+    closing: &mut Closing,
+) -> Result<Value, Trouble> {
     let mut contact = Contact::default();
     loop {
         let (found, told) = contact.take(look(feed.remote(), id).await)?;
