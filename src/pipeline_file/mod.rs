@@ -57,9 +57,8 @@ pub(crate) fn check(path: &Path, settings: &[Setting]) -> Result<PipelineFile, F
 /// # Errors
 /// All that is wrong with the file, with the places where they are known.
 pub(crate) fn load(path: &Path, settings: &[Setting]) -> Result<PipelineFile, FileError> {
-    let unreadable = |cause: std::io::Error| {
-        FileError::of_file(path, format!("the file cannot be read: {cause}; check the path"))
-    };
+    let unreadable =
+        |cause: std::io::Error| FileError::of_file(path, format!("the file cannot be read: {cause}; check the path"));
     let (text, directory) = read_file(path).map_err(unreadable)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let message = format!("the file has more than {FILE_BYTES_MAX} bytes; use `foreach`, or several pipelines");
