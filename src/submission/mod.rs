@@ -123,11 +123,13 @@ impl Submission {
     /// since the others need its id.
     fn parts(&self) -> Vec<Range<usize>> {
         let bytes = |place: &usize| self.tasks[*place].json.get().len() + ",".len();
+        let mut parts = Vec::new();
         let own = self.name.len() + Value::from(self.config.clone()).to_string().len();
         if own + self.order.iter().map(bytes).sum::<usize>() <= TASK_BYTES_MAX {
-            return vec![0..self.order.len()];
+            parts.push(0..self.order.len());
+            return parts;
         }
-        let mut parts = vec![0..0];
+        parts.push(0..0);
         let (mut start, mut size) = (0, 0);
         for (end, more) in self.order.iter().map(bytes).enumerate() {
             if size + more > PART_BYTES && end > start {
