@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::answer;
 use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
-use crate::client::{self, Client, ClientError, ClientOptions, Notification, Subscription};
+use crate::client::{self, Client, ClientError, ClientOptions, Notification, Subscription, code};
 use crate::submission::{self, Submission};
 
 /// A coordinator that was reached.
@@ -47,7 +47,8 @@ impl Remote {
 
     /// The same, for who tells the trouble of the way from other trouble.
     pub(super) async fn ask(&self, method: &str, params: Value) -> Result<Value, ClientError> {
-        self.checked(method, self.client.call(method, params).await?)
+        let answer = self.client.call(method, params).await.map_err(|error| naming(method, error))?;
+        self.checked(method, answer)
     }
 
     fn checked(&self, method: &str, answer: Value) -> Result<Value, ClientError> {
@@ -73,6 +74,12 @@ impl Remote {
     pub(super) async fn call_by_hand(&self, method: &str, params: Value) -> Result<Value, Trouble> {
         self.client.call(method, params).await.map_err(Trouble::Client)
     }
+}
+
+/// A coordinator need not say which method it lacks.
+fn naming(method: &str, error: ClientError) -> ClientError {
+    let ClientError::Refused { code: code @ code::METHOD_NOT_FOUND, data, .. } = error else { return error };
+    ClientError::Refused { code, message: format!("the coordinator has no method {method}"), data }
 }
 
 /// What a feed tells.

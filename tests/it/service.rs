@@ -78,7 +78,9 @@ fn a_broken_file_changes_nothing() {
     let mut server = Server::configured("server: {max_connections: 1}\n");
     let mut only = server.peer();
     server.reconfigure("server: {max_connections: many}\nlog: {level: error}\n");
-    server.process().until_told("config/mcp.yaml:1:27: server.max_connections is 'many'");
+    server.process().until_told(
+        "config/mcp.yaml:1:27: `max_connections` must be a whole number from 1 to 1000000, not the text `many`",
+    );
     server.process().until_told("the configuration stays as it was");
     assert!(Peer::try_connect(server.address()).is_err(), "one is the most");
     only.request("memory/set", json!({"key": "k", "value": 1}));
