@@ -38,9 +38,7 @@ fn is_prime(number: u64) -> bool {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = std::env::args().nth(1).unwrap_or_else(|| "ws://localhost:8700".to_owned());
-    let mut config = AgentConfig::new(server, "primes");
-    config.capabilities = vec!["primes".to_owned()];
-    config.slots = 2;
+    let config = AgentConfig::new(server, "primes").capabilities(["primes"]).slots(2);
 
     let leave = CancelToken::new();
     let stop = leave.clone();

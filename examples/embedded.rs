@@ -31,8 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let data = std::env::args().nth(1).map_or_else(|| std::env::temp_dir().join("everlog-embedded"), PathBuf::from);
     let coordinator = Coordinator::open(&data).await?;
 
-    let mut config = AgentConfig::new(&coordinator, "calculator");
-    config.slots = 4;
+    let config = AgentConfig::new(&coordinator, "calculator").slots(4);
     let leave = CancelToken::new();
     let agent = tokio::spawn(Agent::new(config, compute).run(leave.clone()));
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 const TOPICS: [&str; 4] = ["pipeline/*", "task/*", "monitoring/*", "server/heartbeat"];
 
 /// One line for what was said.
-fn line(Notification { method, params }: &Notification) -> String {
+fn line(Notification { method, params, .. }: &Notification) -> String {
     let number = |field: &str| params[field].as_f64().map_or("?".to_owned(), |number| format!("{number:.1}"));
     let text = |field: &str| params[field].as_str().unwrap_or("?").to_owned();
     match method.as_str() {
@@ -50,6 +50,7 @@ async fn watch(mut updates: Subscription, done: impl Fn(&Notification) -> bool) 
                 }
             }
             Update::Resumed => println!("(the connection was lost and is back)"),
+            Update::Ended { reason, .. } => println!("(the coordinator tells no more: {reason})"),
             Update::Missed(count) => println!("({count} updates were missed: too fast for this terminal)"),
             other => println!("({other:?})"),
         }
@@ -69,8 +70,7 @@ async fn work(task: Assignment, context: TaskContext) -> Value {
 async fn a_demonstration() -> Result<(), Box<dyn Error>> {
     let coordinator = Coordinator::builder().system_interval(Duration::from_millis(500)).open().await?;
     let leave = CancelToken::new();
-    let mut config = AgentConfig::new(&coordinator, "worker");
-    config.slots = 2;
+    let config = AgentConfig::new(&coordinator, "worker").slots(2);
     let agent = tokio::spawn(Agent::new(config, work).run(leave.clone()));
 
     let client = coordinator.client().await?;

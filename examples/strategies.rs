@@ -58,8 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let coordinator = Coordinator::builder().memory_limit_mb(MEMORY_MB).open().await?;
     let chart = Chart::default();
 
-    let mut config = AgentConfig::new(&coordinator, "worker");
-    config.slots = 3;
+    let config = AgentConfig::new(&coordinator, "worker").slots(3);
     let leave = CancelToken::new();
     let drawn = chart.clone();
     let handler = move |task: Assignment, _: TaskContext| drawn.clone().work(task);

@@ -5,22 +5,36 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-/// The longest first wait.
+/// The longest first wait for a connection.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// The longest wait of all: short enough that a restarted coordinator has its agents back soon.
+/// The longest wait for a connection: short enough that a restarted coordinator has its agents back soon.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Counts failures in a row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
     failures: u32,
 }
 
+/// For connections.
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new(FIRST, LONGEST)
+    }
+}
+
 impl Backoff {
+    /// Waits that double from `first` to `longest`, each of them at most.
+    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, failures: 0 }
+    }
+
     /// Notes another failure and returns how long to wait.
     pub(crate) fn next(&mut self) -> Duration {
-        let ceiling = ceiling(self.failures);
+        let ceiling = self.ceiling(self.failures);
         self.failures = self.failures.saturating_add(1);
         // Between half and all of it: spread out, yet never a busy loop.
         ceiling.mul_f64(0.5 + 0.5 * random_fraction())
@@ -30,11 +44,18 @@ impl Backoff {
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
-}
 
-fn ceiling(failures: u32) -> Duration {
-    let doubled = 2_u32.checked_pow(failures).and_then(|factor| FIRST.checked_mul(factor));
-    doubled.unwrap_or(LONGEST).min(LONGEST)
+    /// The longest that so many failures take together.
+    pub(crate) fn longest_total(&self, failures: u32) -> Duration {
+        let doubling = (0..failures).map(|failure| self.ceiling(failure)).take_while(|wait| *wait < self.longest);
+        let (count, sum) = doubling.fold((0, Duration::ZERO), |(count, sum), wait| (count + 1, sum + wait));
+        sum.saturating_add(self.longest.saturating_mul(failures - count))
+    }
+
+    fn ceiling(&self, failures: u32) -> Duration {
+        let doubled = 2_u32.checked_pow(failures).and_then(|factor| self.first.checked_mul(factor));
+        doubled.unwrap_or(self.longest).min(self.longest)
+    }
 }
 
 /// A number in 0..=1, from the random source of the ids.
@@ -51,11 +72,12 @@ mod tests {
     fn doubles_up_to_the_longest_and_starts_over_after_a_success() {
         let mut backoff = Backoff::default();
         for failures in 0..100 {
-            let (wait, ceiling) = (backoff.next(), ceiling(failures));
+            let ceiling = backoff.ceiling(failures);
+            let wait = backoff.next();
             assert!(wait >= ceiling / 2 && wait <= ceiling, "{failures}: {wait:?}");
         }
-        assert_eq!(ceiling(1), 2 * ceiling(0));
-        assert_eq!(ceiling(u32::MAX), LONGEST);
+        assert_eq!(backoff.ceiling(1), 2 * backoff.ceiling(0));
+        assert_eq!(backoff.ceiling(u32::MAX), LONGEST);
         backoff.reset();
         assert!(backoff.next() <= FIRST);
     }

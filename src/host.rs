@@ -83,23 +83,33 @@ impl Run {
     /// As [`Client::subscribe`], and then as [`Client::pipeline`]: also when the pipeline is deleted meanwhile, or the client
     /// is closed.
     pub async fn wait(&self) -> Result<PipelineInfo, ClientError> {
-        let mut backoff = Backoff::default();
-        let mut updates = loop {
-            match self.updates().await {
-                Ok(updates) => break updates,
-                Err(error) if self.client.is_closed() || !error.is_transient() => return Err(error),
-                Err(_) => tokio::time::sleep(backoff.next()).await,
-            }
-        };
+        let mut updates = self.patient_updates().await?;
         loop {
             match self.status().await {
                 Ok(info) if info.status.has_ended() => return Ok(info),
-                Err(error) if self.client.is_closed() || !error.is_transient() => return Err(error),
+                Err(error) if self.is_final(&error) => return Err(error),
                 Ok(_) | Err(_) => {}
             }
             // Told or not, the next step is to look.
-            let _ = tokio::time::timeout(LOOK_AGAIN, may_have_ended(&mut updates)).await;
+            if let Ok(News::Ended) = tokio::time::timeout(LOOK_AGAIN, may_have_ended(&mut updates)).await {
+                updates = self.patient_updates().await?;
+            }
         }
+    }
+
+    /// [`Run::updates`], however long the coordinator is away.
+    async fn patient_updates(&self) -> Result<Subscription, ClientError> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.updates().await {
+                Err(error) if !self.is_final(&error) => tokio::time::sleep(backoff.next()).await,
+                settled => return settled,
+            }
+        }
+    }
+
+    fn is_final(&self, error: &ClientError) -> bool {
+        self.client.is_closed() || !error.is_transient()
     }
 
     /// What happens to the pipeline and its tasks, from now on.
@@ -115,20 +125,23 @@ impl Run {
     /// # Errors
     /// As [`Client::tasks`].
     pub async fn tasks(&self) -> Result<Vec<TaskInfo>, ClientError> {
-        let filter = TaskFilter { pipeline_id: Some(self.pipeline_id.clone()), ..TaskFilter::default() };
+        let filter = TaskFilter::default().pipeline_id(&self.pipeline_id);
         self.client.all_tasks(&filter).await
     }
 
-    /// What the task of this name came to.
+    /// What the task of this name came to. Where it was retried within the pipeline, several tasks have the name: the newest counts.
     ///
     /// # Errors
     /// As [`Client::task_result`]; [`ClientError::Refused`] with [`code::TASK_NOT_FOUND`] if no task has the name.
     pub async fn result(&self, task_name: &str) -> Result<TaskResult, ClientError> {
-        let tasks = self.tasks().await?;
-        let task = tasks.iter().find(|task| task.name == task_name).ok_or_else(|| ClientError::Refused {
+        let called = TaskFilter::default().pipeline_id(&self.pipeline_id).matching(task_name);
+        let mut tasks = self.client.all_tasks(&called).await?;
+        // Parts of ids are called so as well.
+        tasks.retain(|task| task.name == task_name);
+        let task = tasks.last().ok_or_else(|| ClientError::Refused {
             code: code::TASK_NOT_FOUND,
             message: format!(
-                "pipeline {} has no task `{task_name}`; its tasks are listed by task/list",
+                "pipeline {} has no task `{task_name}`; `Run::tasks` lists those it has",
                 self.pipeline_id
             ),
             data: Value::Null,
@@ -169,14 +182,21 @@ impl Run {
     }
 }
 
-/// Waits for an update after which a pipeline may have ended.
-async fn may_have_ended(updates: &mut Subscription) {
-    while let Some(Update::Notification(notification)) = updates.next().await {
-        if matches!(
-            notification.method.as_str(),
-            "pipeline/completed" | "pipeline/failed" | "pipeline/stopped" | "pipeline/deleted"
-        ) {
-            return;
+/// What a waiting host was told.
+enum News {
+    /// Something after which the pipeline may have ended.
+    Look,
+    /// The subscription is over.
+    Ended,
+}
+
+async fn may_have_ended(updates: &mut Subscription) -> News {
+    const ENDS: [&str; 4] = ["pipeline/completed", "pipeline/failed", "pipeline/stopped", "pipeline/deleted"];
+    loop {
+        match updates.next().await {
+            Some(Update::Notification(notification)) if !ENDS.contains(&notification.method.as_str()) => {}
+            Some(Update::Ended { .. }) | None => return News::Ended,
+            Some(Update::Notification(_) | Update::Resumed | Update::Missed(_)) => return News::Look,
         }
     }
 }
@@ -229,6 +249,34 @@ mod tests {
             answer(&mut peer, "pipeline/status", info("completed")).await;
             let ended = waiting.await.expect("joined").expect("ended");
             assert!(ended.has_succeeded(), "{way}: {ended:?}");
+        }
+    }
+
+    /// It must neither wait for ever nor ask without a pause.
+    #[tokio::test(start_paused = true)]
+    async fn a_host_whose_subscription_is_refused_after_a_cut_subscribes_again_or_says_why() {
+        for is_refused_again in [false, true] {
+            let mut coordinator = Indoors::new();
+            let client = Client::connect(coordinator.endpoint()).await.expect("connected");
+            let mut peer = coordinator.accept().await;
+            let run = Host::new(client).attach(ID);
+            let waiting = tokio::spawn(async move { run.wait().await });
+            answer(&mut peer, "subscribe", json!({})).await;
+            answer(&mut peer, "pipeline/status", info("running")).await;
+            drop(peer);
+            let mut peer = coordinator.accept().await;
+            let renewal = peer.expect("subscribe").await;
+            peer.refuse(&renewal, code::FORBIDDEN, "not now").await;
+            let anew = peer.expect("subscribe").await;
+            if is_refused_again {
+                peer.refuse(&anew, code::FORBIDDEN, "not ever").await;
+                let error = waiting.await.expect("joined").expect_err("refused");
+                assert!(matches!(error, ClientError::Refused { code: code::FORBIDDEN, .. }), "{error:?}");
+            } else {
+                peer.reply(&anew, json!({})).await;
+                answer(&mut peer, "pipeline/status", info("completed")).await;
+                assert!(waiting.await.expect("joined").expect("ended").has_succeeded());
+            }
         }
     }
 

@@ -34,7 +34,7 @@ const KEPT: usize = 20;
 
 /// Who waits for the coordinator however long it takes.
 pub(crate) fn patient() -> ClientOptions {
-    ClientOptions { max_retries: u32::MAX, ..ClientOptions::default() }
+    ClientOptions::default().max_retries(u32::MAX)
 }
 
 /// What was done and how long it took, since it was last asked for.
@@ -99,9 +99,8 @@ impl Load {
     async fn agent(self: Arc<Self>, nth: usize, dismissed: CancelToken) -> Result<(), Trouble> {
         let stay = STAY.mul_f64(0.5 + nth as f64 / AGENTS as f64);
         while !dismissed.is_cancelled() {
-            let mut config = AgentConfig::new(&*self.url, format!("agent-{nth}"));
-            config.id = format!("agent-{nth}");
-            config.slots = SLOTS;
+            let name = format!("agent-{nth}");
+            let config = AgentConfig::new(&*self.url, &name).id(&name).slots(SLOTS);
             let leave = CancelToken::new();
             let load = Arc::clone(&self);
             let handler = move |task, context| Arc::clone(&load).work(task, context);
@@ -179,10 +178,10 @@ impl Load {
         let key = format!("host-{host}/{}", n % KEYS);
         self.timed(client.memory_set(&key, json!({"n": n, "text": "x".repeat(100)}))).await?;
         self.timed(client.memory_get(&key)).await?;
-        let filter = TaskFilter { limit: Some(10), ..TaskFilter::default() };
+        let filter = TaskFilter::default().limit(10);
         self.timed(client.tasks(&filter)).await?;
         if n.is_multiple_of(10) {
-            let report = ErrorReport { message: Some(format!("host {host} is at {n}")), ..ErrorReport::default() };
+            let report = ErrorReport::default().message(format!("host {host} is at {n}"));
             let error = self.timed(client.report_error(&report)).await?;
             self.timed(client.recover_error(&error, "resolved")).await?;
         }

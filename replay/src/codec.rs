@@ -4,40 +4,18 @@
 //! machine: 167 B instead of 198 B an event for 8 ns more). The size limit keeps a damaged length from asking for memory.
 //! An older schema of a kind is read into its own frozen struct and lifted with `From`; there is one schema so far.
 
+pub use crate::binary::DecodeError;
+use crate::binary::{damaged, options, write};
 use crate::envelope::{Actor, Envelope, RequestKey};
 use crate::event::Event;
 use crate::ids::{Seq, Timestamp};
-use crate::limits::RECORD_BYTES_MAX;
 use bincode::Options;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// A record that can not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    /// Written by a newer release.
-    #[error(
-        "event kind {kind} with schema {schema} is not known to this release: open the log with the release that wrote it, or a newer one"
-    )]
-    Unknown {
-        /// Number of the kind.
-        kind: u16,
-        /// Number of the schema.
-        schema: u8,
-    },
-    /// Not a record.
-    #[error("a record of {bytes} bytes can not be decoded ({detail}): verify the log")]
-    Damaged {
-        /// Length of the record.
-        bytes: usize,
-        /// What the decoder said.
-        detail: String,
-    },
-}
-
 /// What stands before the body. Derived fields (hashes) are not stored.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Header {
+struct Header {
     seq: Seq,
     at: Timestamp,
     actor: Actor,
@@ -47,29 +25,10 @@ pub(crate) struct Header {
     altered: bool,
 }
 
-/// No length inside a record can be larger than `limit`: what keeps a damaged one from asking for memory.
-fn options(limit: u64) -> impl Options {
-    bincode::DefaultOptions::new().with_limit(limit)
-}
-
-pub(crate) fn write<T: Serialize>(value: &T, out: &mut Vec<u8>) -> bincode::Result<()> {
-    options(RECORD_BYTES_MAX).serialize_into(out, value)
-}
-
-/// Reads what stands behind the kind: header and body, one after the other as bincode writes a pair.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Header, T), DecodeError> {
-    let limit = RECORD_BYTES_MAX.min(bytes.len() as u64);
-    options(limit).deserialize(bytes).map_err(|error| damaged(bytes, &error.to_string()))
-}
-
-fn damaged(bytes: &[u8], detail: &str) -> DecodeError {
-    DecodeError::Damaged { bytes: bytes.len(), detail: detail.to_owned() }
-}
-
 /// Appends the record of `envelope` to `out`.
 ///
 /// # Errors
-/// When the record is over [`RECORD_BYTES_MAX`]; `out` is then as it was.
+/// When the record is over [`RECORD_BYTES_MAX`](crate::limits::RECORD_BYTES_MAX); `out` is then as it was.
 pub fn encode(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let start = out.len();
     let header = Header {
@@ -152,7 +111,7 @@ pub fn kind_of(record: &[u8]) -> Option<u16> {
 }
 
 /// Form of a snapshot; another form is not read but replaced from the log.
-const SNAPSHOT_FORM: u16 = 1;
+const SNAPSHOT_FORM: u16 = 2;
 
 pub(crate) fn write_snapshot<T: Serialize>(state: &T, mut out: &mut dyn std::io::Write) -> std::io::Result<()> {
     out.write_all(&SNAPSHOT_FORM.to_le_bytes())?;

@@ -8,6 +8,7 @@
 
 mod apply;
 mod archive;
+mod binary;
 pub mod codec;
 mod command;
 mod counts;

@@ -133,6 +133,7 @@ pub fn notices(state: &State, envelope: &Envelope, watched: bool, out: &mut Vec<
         | Event::OperationRefused(_)
         | Event::MachineLoadObserved(_)
         | Event::ModeChosen(_)
+        | Event::TasksExpected(_)
         | Event::AgentDisconnected(_)
         | Event::AgentLost(_)
         | Event::AgentUnregistered(_)

@@ -75,6 +75,19 @@ pub enum Refusal {
         /// How.
         status: PipelineStatus,
     },
+    /// Not all of its tasks are there yet.
+    #[error(
+        "pipeline {pipeline} has {tasks} of its {expected} tasks and can not start yet; add the others with task/create, \
+         or delete it with pipeline/delete and create it anew"
+    )]
+    PipelineIncomplete {
+        /// Which.
+        pipeline: PipelineId,
+        /// How many tasks it has.
+        tasks: u64,
+        /// How many it is to have.
+        expected: u64,
+    },
     /// No such task.
     #[error("there is no task {0}; task/list shows the known ones")]
     TaskNotFound(String),
@@ -175,6 +188,7 @@ impl Refusal {
             Self::PipelineNotPaused { .. } => -40_004,
             Self::PipelineAlive { .. } | Self::PipelineNeeded { .. } => -40_005,
             Self::PipelineEnded { .. } => -40_006,
+            Self::PipelineIncomplete { .. } => -40_007,
             Self::TaskNotFound(_) => -40_011,
             Self::TaskAssigned { .. } => -40_012,
             Self::TaskEnded { .. } => -40_013,
@@ -204,6 +218,11 @@ impl Refusal {
             Self::PipelineNeeded { pipeline, by } => {
                 vec![("pipeline_id", pipeline.to_string()), ("task_id", by.to_string())]
             }
+            Self::PipelineIncomplete { pipeline, tasks, expected } => vec![
+                ("pipeline_id", pipeline.to_string()),
+                ("tasks", tasks.to_string()),
+                ("tasks_expected", expected.to_string()),
+            ],
             Self::PipelineNotFound(id) => vec![("pipeline_id", id.clone())],
             Self::TaskNotFound(id) => vec![("task_id", id.clone())],
             Self::TaskAssigned { task, agent } => vec![("task_id", task.to_string()), ("agent_id", agent.to_string())],

@@ -263,6 +263,8 @@ pub struct PipelineWish {
     pub retry: RetryWish,
     /// See [`PipelineOptions::on_failure`].
     pub on_failure: Option<OnFailure>,
+    /// How many tasks it is to have before it can start, where they come in several calls.
+    pub tasks_expected: Option<u32>,
 }
 
 /// The part of the configuration that decisions rest on. It enters the log at every start, so that replay needs no file.

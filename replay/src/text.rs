@@ -1,5 +1,5 @@
-//! JSON that passes through. The core never looks inside a client's payload: it stays the text that came in, so that no parser
-//! can change what is replayed.
+//! Texts: JSON that passes through, and times as people write them. The core never looks inside a client's payload: it stays the
+//! text that came in, so that no parser can change what is replayed.
 
 use crate::ids::Seq;
 use crate::limits::INLINE_BYTES_MAX;
@@ -83,5 +83,42 @@ impl Payload {
     #[must_use]
     pub fn null() -> Self {
         Self::Inline(Json::null())
+    }
+}
+
+const SECOND_MS: u64 = 1_000;
+const MINUTE_MS: u64 = 60 * SECOND_MS;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+/// So many milliseconds as a person writes them: `250 ms`, `1.5 s`, `2 min`, `1 h 30 min`.
+pub(crate) fn duration(ms: u64) -> String {
+    if ms < SECOND_MS {
+        return format!("{ms} ms");
+    }
+    let (hours, minutes) = (ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS);
+    let seconds = (ms % MINUTE_MS) as f64 / SECOND_MS as f64;
+    let parts = [(hours as f64, "h"), (minutes as f64, "min"), (seconds, "s")];
+    let parts = parts.into_iter().filter(|(amount, _)| *amount > 0.0).map(|(amount, unit)| format!("{amount} {unit}"));
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_reads_as_people_write_it() {
+        for (ms, text) in [
+            (0, "0 ms"),
+            (250, "250 ms"),
+            (1_000, "1 s"),
+            (1_500, "1.5 s"),
+            (61_001, "1 min 1.001 s"),
+            (120_000, "2 min"),
+            (5_400_000, "1 h 30 min"),
+            (90_000_000, "25 h"),
+        ] {
+            assert_eq!(duration(ms), text);
+        }
     }
 }

@@ -2,84 +2,23 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::cancel::CancelToken;
-use super::delivery::AttemptKey;
+use super::config::AgentConfig;
 use super::handler::Handler;
 use super::report;
 use super::session::{Session, SessionEnd};
-use super::told::Registration;
 use super::work::Work;
 use crate::backoff::Backoff;
-use crate::client::{ClientError, Connection, Endpoint, REQUEST_TIMEOUT, code};
-
-/// The largest frame an agent takes, in bytes: room for the inputs of a wide join.
-const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+use crate::client::{ClientError, Connection, code};
 
 /// A session that lasted so long was a good one: the next attempt begins with the shortest wait.
 const SESSION_THAT_LASTED: Duration = Duration::from_secs(5);
 
 /// How long an agent that is to leave waits for a registration under way.
 const REGISTRATION_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Who an agent is and where it works.
-#[derive(Debug, Clone)]
-pub struct AgentConfig {
-    /// The coordinator, for example at `ws://localhost:8700`.
-    pub server: Endpoint,
-    /// The agent's id; registering again under the same id takes over from the last one.
-    pub id: String,
-    /// The name people see.
-    pub name: String,
-    /// The agent's type; `generic` unless it is special.
-    pub kind: String,
-    /// What this agent can do; a task runs only where all it requires is.
-    pub capabilities: Vec<String>,
-    /// What this agent has, by name: `cpu` in cores, `memory_mb`, `gpu` in devices. What is not named is not limited.
-    pub resources: Map<String, Value>,
-    /// How many tasks run at once; at least one.
-    pub slots: usize,
-    /// The largest frame to take, in bytes.
-    pub frame_bytes_max: usize,
-    /// How long a request of the agent waits for its response.
-    pub request_timeout: Duration,
-}
-
-impl AgentConfig {
-    /// An agent with one slot, no capabilities and a new id.
-    pub fn new(server: impl Into<Endpoint>, name: impl Into<String>) -> Self {
-        Self {
-            server: server.into(),
-            id: Uuid::new_v4().to_string(),
-            name: name.into(),
-            kind: "generic".to_owned(),
-            capabilities: Vec::new(),
-            resources: Map::new(),
-            slots: 1,
-            frame_bytes_max: FRAME_BYTES_MAX,
-            request_timeout: REQUEST_TIMEOUT,
-        }
-    }
-
-    pub(super) fn registration(&self, running: Vec<AttemptKey>) -> Registration {
-        Registration {
-            id: Some(self.id.clone()),
-            name: self.name.clone(),
-            kind: Some(self.kind.clone()),
-            capabilities: self.capabilities.clone(),
-            resources: self.resources.clone(),
-            slots: Some(self.slots),
-            ready: true,
-            running,
-            max_frame_bytes: Some(self.frame_bytes_max),
-            pid: Some(std::process::id()),
-        }
-    }
-}
 
 /// Why an agent gave up.
 #[derive(Debug, thiserror::Error)]
@@ -109,17 +48,18 @@ impl<H: Handler> Agent<H> {
         Self { config, handler }
     }
 
-    /// Works until `leave` is raised; then running attempts are cancelled, what is finished is
-    /// delivered, and the coordinator is told. Reconnects for as long as it takes.
+    /// Works until `leave` is raised; then running attempts are cancelled, what is finished is delivered, and the coordinator is
+    /// told, which gives the cancelled tasks to somebody else. A handler that has not returned within
+    /// [`AgentConfig::leave_grace`] is dropped where it waits (one that blocks its thread goes on until it returns, and nobody
+    /// hears of it). Reconnects for as long as it takes.
     ///
     /// # Errors
-    /// [`AgentError::Rejected`] if trying again would not help, for example a bad address.
+    /// [`AgentError::Rejected`] if trying again would not help, for example a bad address or a bad setting in the environment.
     pub async fn run(self, leave: CancelToken) -> Result<(), AgentError> {
         let Self { config, handler } = self;
         let (news_in, mut news) = report::channel();
         let (link, linked) = watch::channel(None::<Connection>);
-        let slots = config.slots.max(1);
-        let mut work = Work::new(handler, config.id.clone(), slots, news_in, linked);
+        let mut work = Work::new(handler, &config, news_in, linked);
         let mut backoff = Backoff::default();
         while let Some(session) = connect(&config, &mut work, &mut backoff, &leave).await? {
             tracing::info!(agent = config.name, id = config.id, server = %config.server, "registered");
@@ -215,7 +155,7 @@ async fn wait(duration: Duration, leave: &CancelToken) {
 
 /// Stops everything without a coordinator to tell.
 async fn stop<H: Handler>(work: &mut Work<H>) {
-    work.cancel_all();
+    work.leave();
     while work.is_running() {
         work.next_ended().await;
     }

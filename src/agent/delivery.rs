@@ -3,27 +3,15 @@
 //! `task/completed` is sent as a request although existing clients send it as a notification: the
 //! protocol answers only requests, and an agent may forget a completion only once it is recorded.
 
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::handler::Outcome;
-use super::told::Completion;
+use super::told::{AttemptKey, Completion};
 use crate::api::methods::{MODEL_REPORT, TASK_COMPLETED};
 use crate::backoff::Backoff;
 use crate::client::{Call, ClientError, Connection, code};
 use crate::clock;
-
-/// One attempt at one task.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[schemars(rename = "Attempt")]
-pub(crate) struct AttemptKey {
-    /// The task.
-    pub(super) task_id: String,
-    /// Its number, from 1.
-    pub(super) attempt: u64,
-}
 
 /// What there is to say about a finished attempt. The ids stay the same over repetitions, so that
 /// the coordinator recognises them.

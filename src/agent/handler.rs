@@ -16,6 +16,7 @@ use crate::clock;
 
 /// One attempt at a task, as the coordinator handed it out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Assignment {
     /// The task.
     pub task_id: String,
@@ -37,6 +38,7 @@ pub struct Assignment {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// What the task produced; after a failure, what helps to understand it.
     pub result: Value,
@@ -56,7 +58,19 @@ impl Outcome {
 
     /// The task failed; `error` says why, as a sentence with a next step.
     pub fn failed(error: impl Into<String>) -> Self {
-        Self { result: Value::Null, error: Some(error.into()), output: Value::Null, model_metrics: Vec::new() }
+        Self { error: Some(error.into()), ..Self::done(Value::Null) }
+    }
+
+    /// Sets [`Outcome::result`]: for a failure, what helps to understand it.
+    pub fn result(mut self, result: Value) -> Self {
+        self.result = result;
+        self
+    }
+
+    /// Sets [`Outcome::output`].
+    pub fn output(mut self, output: Value) -> Self {
+        self.output = output;
+        self
     }
 }
 

@@ -11,6 +11,7 @@ mod cancel;
 mod command;
 #[cfg(test)]
 mod command_tests;
+mod config;
 mod delivery;
 mod exec;
 mod handler;
@@ -24,7 +25,8 @@ mod tests;
 pub(crate) mod told;
 mod work;
 
-pub use agent::{Agent, AgentConfig, AgentError};
+pub use agent::{Agent, AgentError};
 pub use cancel::CancelToken;
 pub(crate) use command::CommandHandler;
+pub use config::AgentConfig;
 pub use handler::{Assignment, Handler, Outcome, TaskContext};

@@ -11,16 +11,16 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::agent::AgentConfig;
 use super::cancel::CancelToken;
-use super::delivery::{AttemptKey, Delivery};
+use super::config::AgentConfig;
+use super::delivery::Delivery;
 use super::handler::{Assignment, Handler};
 use super::report::News;
-use super::told::{AgentMetrics, VitalSigns};
+use super::told::{AgentMetrics, AttemptKey, VitalSigns};
 use super::work::Work;
 use crate::api::methods::{AGENT_METRICS, AGENT_REGISTER, AGENT_UNREGISTER, TASK_PROGRESS};
 use crate::api::params::AgentRef;
-use crate::client::{ClientError, ClientOptions, Connection, Notification, Notifications};
+use crate::client::{ClientError, Connection, Notification, Notifications};
 use crate::clock;
 
 /// An agent with tasks gives a sign of life at least every 10 s; half of that leaves room for a
@@ -51,12 +51,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     /// Connects and registers, naming what is held.
     pub(super) async fn open(config: &'a AgentConfig, running: Vec<AttemptKey>) -> Result<Self, ClientError> {
-        let options = ClientOptions {
-            request_timeout: config.request_timeout,
-            inbound_frame_bytes_max: config.frame_bytes_max,
-            ..ClientOptions::default()
-        };
-        let (connection, notifications) = Connection::open(&config.server, &options).await?;
+        let (connection, notifications) = Connection::open(&config.server, &config.options()?).await?;
         let (method, params) = AGENT_REGISTER.call(&config.registration(running));
         connection.request(method, params).await?;
         Ok(Self { config, connection, notifications, deliveries: FuturesUnordered::new() })
@@ -81,9 +76,12 @@ impl<'a> Session<'a> {
         let mut leaving = false;
         while !(leaving && !work.is_running() && self.deliveries.is_empty()) {
             tokio::select! {
+                // In the order in which the coordinator spoke: what it assigned before it answered a completion is looked at while
+                // that attempt is still held.
+                biased;
                 () = leave.cancelled(), if !leaving => {
                     leaving = true;
-                    work.cancel_all();
+                    work.leave();
                 }
                 notification = self.notifications.next() => match notification {
                     Some(notification) => obey(notification, work, leaving),
@@ -101,10 +99,10 @@ impl<'a> Session<'a> {
                     }
                     self.deliver(key, delivery);
                 },
-                Some(progress) = news.recv() => tell(&self.connection, TASK_PROGRESS.call(&progress)).await,
                 _ = alive.tick() => if let Some(metrics) = work.vital_signs() {
                     tell(&self.connection, AGENT_METRICS.call(&self.sign_of_life(metrics))).await;
                 },
+                Some(progress) = news.recv() => tell(&self.connection, TASK_PROGRESS.call(&progress)).await,
             }
         }
         self.unregister().await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -11,8 +12,8 @@ use super::*;
 use crate::client::code;
 use crate::client::testing::{Coordinator, Peer};
 
-/// What a task of these tests does is written in its config: wait for a permit of its gate, panic,
-/// return something large, return its inputs, or else return its config.
+/// What a task of these tests does is written in its config: wait for a permit of its gate, wait for ever and ignore its token,
+/// panic, return something large, return its inputs, or else return its config.
 #[derive(Clone)]
 struct Scripted(Arc<Script>);
 
@@ -67,6 +68,7 @@ impl Handler for Scripted {
                     Outcome::failed("cancelled")
                 }
             },
+            Some("ignore") => std::future::pending().await,
             Some("panic") => panic!("on purpose"),
             Some("large") => Outcome::done(json!("x".repeat(2 * 1024 * 1024))),
             Some("inputs") => Outcome::done(json!(task.inputs)),
@@ -90,11 +92,12 @@ struct Rig {
 
 impl Rig {
     async fn start(slots: usize) -> Self {
+        Self::start_as(|config| config.slots(slots)).await
+    }
+
+    async fn start_as(configured: impl FnOnce(AgentConfig) -> AgentConfig) -> Self {
         let coordinator = Coordinator::start().await;
-        let mut config = AgentConfig::new(coordinator.url(), "worker");
-        config.id = "agent-1".to_owned();
-        config.capabilities = vec!["train".to_owned()];
-        config.slots = slots;
+        let config = configured(AgentConfig::new(coordinator.url(), "worker").id("agent-1").capabilities(["train"]));
         let (handler, leave) = (Scripted::new(), CancelToken::new());
         let agent = tokio::spawn(Agent::new(config, handler.clone()).run(leave.clone()));
         Self { coordinator, handler, leave, agent }
@@ -352,6 +355,25 @@ async fn leaving_while_the_coordinator_is_away_needs_no_coordinator() {
     leave.cancel();
     agent.await.expect("joined").expect("left in peace");
     handler.one_was_cancelled().await;
+}
+
+#[tokio::test]
+async fn leaving_waits_for_a_handler_that_ignores_its_token_no_longer_than_the_grace() {
+    for coordinator_is_there in [true, false] {
+        let rig = Rig::start_as(|config| config.leave_grace(Duration::ZERO)).await;
+        let (mut peer, _registration) = rig.coordinator.register().await;
+        assign(&mut peer, "t1", 1, json!({"do": "ignore"})).await;
+        rig.handler.begun(1).await;
+        if coordinator_is_there {
+            assert_eq!(peer.expect("task/progress").await["params"]["task_id"], "t1");
+            rig.leaves_quietly(&mut peer).await;
+        } else {
+            let Rig { coordinator, leave, agent, .. } = rig;
+            drop((peer, coordinator));
+            leave.cancel();
+            agent.await.expect("joined").expect("left in peace");
+        }
+    }
 }
 
 #[tokio::test]

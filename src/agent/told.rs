@@ -4,8 +4,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::delivery::AttemptKey;
 use crate::api::AgentResources;
+
+/// One attempt at one task.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
+pub(crate) struct AttemptKey {
+    /// The task.
+    pub(super) task_id: String,
+    /// Its number, from 1.
+    pub(super) attempt: u64,
+}
 
 /// Who an agent is and what it takes.
 #[derive(Debug, Serialize, JsonSchema)]

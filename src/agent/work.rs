@@ -4,17 +4,20 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::cancel::CancelToken;
-use super::delivery::{AttemptKey, Delivery};
+use super::config::AgentConfig;
+use super::delivery::Delivery;
 use super::handler::{Assignment, Handler, Outcome, TaskContext};
 use super::inputs::{self, Link};
 use super::report::{News, Reporter};
-use super::told::VitalSigns;
+use super::told::{AttemptKey, VitalSigns};
 
 /// Where one attempt stands.
 #[derive(Debug)]
@@ -33,6 +36,9 @@ pub(super) struct Work<H> {
     handler: Arc<H>,
     agent_id: String,
     slots: usize,
+    leave_grace: Duration,
+    /// When what still runs is abandoned: once the agent is to leave.
+    end: Option<Instant>,
     news: mpsc::Sender<News>,
     link: Link,
     held: BTreeMap<AttemptKey, Stage>,
@@ -43,11 +49,13 @@ pub(super) struct Work<H> {
 }
 
 impl<H: Handler> Work<H> {
-    pub(super) fn new(handler: H, agent_id: String, slots: usize, news: mpsc::Sender<News>, link: Link) -> Self {
+    pub(super) fn new(handler: H, config: &AgentConfig, news: mpsc::Sender<News>, link: Link) -> Self {
         Self {
             handler: Arc::new(handler),
-            agent_id,
-            slots,
+            agent_id: config.id.clone(),
+            slots: config.slots.max(1),
+            leave_grace: config.leave_grace,
+            end: None,
             news,
             link,
             held: BTreeMap::new(),
@@ -78,9 +86,10 @@ impl<H: Handler> Work<H> {
         self.give_up(meant);
     }
 
-    /// Gives up everything that is not finished.
-    pub(super) fn cancel_all(&mut self) {
+    /// Gives up everything that is not finished. What does not end within the grace is abandoned.
+    pub(super) fn leave(&mut self) {
         self.give_up(|_| true);
+        self.end.get_or_insert_with(|| Instant::now() + self.leave_grace);
     }
 
     fn give_up(&mut self, meant: impl Fn(&AttemptKey) -> bool) {
@@ -137,16 +146,32 @@ impl<H: Handler> Work<H> {
     /// Waits for the next attempt to end; its completion, unless nobody wants it. Returns only when
     /// something ended: with nothing running it waits for ever. Cancel-safe.
     pub(super) async fn next_ended(&mut self) -> Option<(AttemptKey, Arc<Delivery>)> {
-        let Some(joined) = self.running.join_next().await else {
-            return std::future::pending().await;
+        let joined = tokio::select! {
+            Some(joined) = self.running.join_next() => joined,
+            () = reached(self.end), if self.is_running() => {
+                self.abandon();
+                return None;
+            }
+            else => return std::future::pending().await,
         };
         let ended = match joined {
             Ok((key, outcome)) => self.finish(key, outcome),
-            // Handlers' panics are caught, and nobody aborts them: only a closing runtime does.
+            // Handlers' panics are caught, and those that were abandoned are no longer waited for: a closing runtime does this.
             Err(_aborted) => None,
         };
         self.start_waiting();
         ended
+    }
+
+    /// Drops the futures of handlers that do not hear; one that blocks its thread ends on its own.
+    fn abandon(&mut self) {
+        let (handlers, grace) = (self.running.len(), self.leave_grace);
+        tracing::warn!(
+            handlers,
+            ?grace,
+            "handlers that ignore their cancel token were abandoned; their tasks run elsewhere"
+        );
+        self.running = JoinSet::new();
     }
 
     fn finish(&mut self, key: AttemptKey, outcome: Outcome) -> Option<(AttemptKey, Arc<Delivery>)> {
@@ -193,6 +218,14 @@ impl<H: Handler> Work<H> {
             tasks_completed: self.completed,
             tasks_failed: self.failed,
         })
+    }
+}
+
+/// Returns at this moment; never if there is none.
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

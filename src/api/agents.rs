@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::methods::{AGENT_LIST, AGENT_STATUS};
 use super::params::AgentRef;
+use super::setters::setters;
 use super::words::words;
 use super::{Page, TaskStatus};
 use crate::client::{Client, ClientError};
@@ -105,6 +106,7 @@ pub struct CurrentTask {
 
 /// Which agents to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct AgentFilter {
     /// Those of this type.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
@@ -125,6 +127,8 @@ pub struct AgentFilter {
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub offset: u64,
 }
+
+setters!(AgentFilter { kind: impl Into<String>, status: AgentStatus, capability: impl Into<String>, matching: impl Into<String>, limit: u64; offset: u64 });
 
 /// Agents.
 impl Client {

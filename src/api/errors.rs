@@ -8,10 +8,12 @@ use serde_json::Value;
 use super::Page;
 use super::methods::{ERROR_LIST, ERROR_RECOVER, ERROR_REPORT};
 use super::params::ErrorRecover;
+use super::setters::setters;
 use crate::client::{Client, ClientError};
 
 /// What there is to say about an error. Everything may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct ErrorReport {
     /// What it happened in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +34,8 @@ pub struct ErrorReport {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub context: Value,
 }
+
+setters!(ErrorReport { component: impl Into<String>, error_type: impl Into<String>, message: impl Into<String>, task_id: impl Into<String>; details: impl Into<Value>, context: impl Into<Value> });
 
 /// An error in the register.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +89,7 @@ pub struct Recovery {
 
 /// Which errors to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct ErrorFilter {
     /// Those of this component.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +104,8 @@ pub struct ErrorFilter {
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub offset: u64,
 }
+
+setters!(ErrorFilter { component: impl Into<String>, error_type: impl Into<String>, limit: u64; offset: u64 });
 
 /// Errors.
 impl Client {

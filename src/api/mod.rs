@@ -19,7 +19,7 @@
 //!     .task(TaskSpec::new("train").command(["python3", "train.py"]).depends_on(["fetch"]));
 //! let created = client.create_pipeline(&spec).await?;
 //! client.start_pipeline(&created.pipeline_id).await?;
-//! let failed = TaskFilter { status: Some(TaskStatus::Failed), ..TaskFilter::default() };
+//! let failed = TaskFilter::default().status(TaskStatus::Failed);
 //! println!("{} tasks have failed so far", client.tasks(&failed).await?.total);
 //! # Ok(())
 //! # }
@@ -34,6 +34,7 @@ mod models;
 mod page;
 pub(crate) mod params;
 mod pipelines;
+mod setters;
 mod settings;
 mod spec;
 mod tasks;

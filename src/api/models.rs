@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Page;
 use super::methods::*;
 use super::params::{ModelHistory, ModelRef, ModelReport, ModelsHistory, Nothing};
+use super::setters::setters;
 use super::words::words;
 use crate::client::{Client, ClientError};
 
@@ -17,6 +18,7 @@ use crate::client::{Client, ClientError};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(transform = super::optional)]
+#[non_exhaustive]
 pub struct ModelFigures {
     /// Share of right answers, 0 to 1.
     pub accuracy: Option<f64>,
@@ -54,6 +56,26 @@ pub struct ModelFigures {
     pub inference_time: Option<f64>,
 }
 
+setters!(ModelFigures {
+    accuracy: f64,
+    precision: f64,
+    recall: f64,
+    f1_score: f64,
+    loss: f64,
+    training_time: f64,
+    memory_usage: f64,
+    cpu_usage: f64,
+    inference_count: f64,
+    average_inference_time_ms: f64,
+    memory_usage_mb: f64,
+    gpu_usage_percent: f64,
+    gpu_memory_mb: f64,
+    batch_size: f64,
+    throughput_inferences_per_second: f64,
+    cpu_usage_percent: f64,
+    inference_time: f64
+});
+
 /// The newest known figures of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
@@ -70,6 +92,7 @@ pub struct ModelMetrics {
 
 /// How far back to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub enum Timeframe {
     /// One hour.
     #[serde(rename = "1h")]

@@ -11,6 +11,7 @@ use super::{AgentInfo, ErrorRecord, PipelineInfo, TaskInfo};
 
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Page<T> {
     /// The entries. There may be fewer than asked for: as many as fit a frame.
     pub items: Vec<T>,

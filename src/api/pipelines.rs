@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::methods::*;
 use super::params::{PipelinePause, PipelineRef, PipelineStop};
+use super::setters::setters;
 use super::words::words;
 use super::{ErrorInfo, Page, PipelineSpec, Strategy, read};
 use crate::client::{Client, ClientError};
@@ -156,6 +157,7 @@ pub struct Retried {
 
 /// Which pipelines to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct PipelineFilter {
     /// Those with this status; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,9 +173,12 @@ pub struct PipelineFilter {
     pub offset: u64,
 }
 
+setters!(PipelineFilter { status: PipelineStatus, matching: impl Into<String>, limit: u64; offset: u64 });
+
 /// What becomes of the tasks at work when their pipeline is paused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RunningTasks {
     /// They may finish.
     #[default]

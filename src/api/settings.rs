@@ -24,6 +24,8 @@ pub(super) struct PipelineSettings {
     retry: Option<RetrySettings>,
     /// What the final failure of a task means.
     on_failure: Option<OnFailure>,
+    /// How many tasks it must have before it can start, where they come in several calls.
+    tasks_expected: Option<u32>,
 }
 
 /// Settings of a task. What is not set is as its pipeline has it; further keys go to its agent as they are.

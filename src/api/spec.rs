@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::settings::{PipelineSettings, TaskSettings};
@@ -115,13 +116,14 @@ impl PipelineSpec {
             // What no task here is called may be the id of one that is there already.
             let upstream = task.config.get("depends_on").and_then(Value::as_array).into_iter().flatten();
             let depends_on = upstream.filter_map(|name| places.get(name.as_str()?).copied()).collect();
-            submission::Task { name: task.name.clone(), depends_on, json: to_json(task).to_string() }
+            let json = to_raw_value(task).unwrap_or_else(|_| RawValue::NULL.to_owned());
+            submission::Task { depends_on, json }
         });
-        Submission::new(self.name.clone(), self.config.clone(), tasks.collect()).map_err(|circle| {
-            let names: Vec<&str> = circle.0.iter().map(|place| &*self.tasks[*place].name).collect();
+        Submission::new(self.name.clone(), self.config.clone(), tasks.collect()).map_err(|circles| {
+            let told = circles.iter().map(|circle| circle.told(|place| &self.tasks[place].name));
             let message = format!(
                 "the tasks wait for each other in a circle: {}; remove one of these dependencies",
-                names.join(" → ")
+                told.collect::<Vec<_>>().join("; ")
             );
             ClientError::Refused { code: code::INVALID_PARAMS, message, data: Value::Null }
         })

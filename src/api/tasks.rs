@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::methods::*;
 use super::params::{NewTask, NewTasks, TaskAssign, TaskCancel, TaskRef};
+use super::setters::setters;
 use super::words::words;
 use super::{Page, Retried, TaskSpec};
 use crate::client::{Client, ClientError};
@@ -117,7 +118,7 @@ pub struct TaskResult {
     pub task_id: String,
     /// How far it is.
     pub status: TaskStatus,
-    /// Its result; null while there is none.
+    /// Its result, null while there is none; `{"$ref": …}` if no frame has room for it, see [`Client::task_result`].
     pub result: Value,
     /// Why it failed or was cancelled.
     #[serde(default)]
@@ -126,6 +127,7 @@ pub struct TaskResult {
 
 /// Which tasks to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct TaskFilter {
     /// Those of this pipeline; an unknown one has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +148,8 @@ pub struct TaskFilter {
     #[serde(default, skip_serializing_if = "super::is_default")]
     pub offset: u64,
 }
+
+setters!(TaskFilter { pipeline_id: impl Into<String>, agent_id: impl Into<String>, status: TaskStatus, matching: impl Into<String>, limit: u64; offset: u64 });
 
 /// Tasks.
 impl Client {
@@ -203,6 +207,11 @@ impl Client {
     }
 
     /// What a task came to.
+    ///
+    /// Its result is there in full, also where a list or [`Client::task`] has `{"$ref": "task:<id>/result"}` for it. Only one that
+    /// fills a frame of 1 MiB but for a kilobyte, or a longer one where the coordinator takes longer frames, is a reference here
+    /// as well. Such a result comes to the tasks that depend on this one, as an input: their agents take frames of
+    /// [`AgentConfig::frame_bytes_max`](crate::AgentConfig::frame_bytes_max).
     ///
     /// # Errors
     /// As [all calls](crate::api).

@@ -86,6 +86,6 @@ fn every_word_is_read_and_written_back() {
 #[test]
 fn filters_that_are_not_set_are_not_sent() {
     assert_eq!(json!(TaskFilter::default()), json!({}));
-    let filter = AgentFilter { kind: Some("gpu".to_owned()), limit: Some(5), ..AgentFilter::default() };
+    let filter = AgentFilter::default().kind("gpu").limit(5);
     assert_eq!(json!(filter), json!({"type": "gpu", "limit": 5}));
 }

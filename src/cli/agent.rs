@@ -6,7 +6,7 @@ use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use crate::agent::{Agent, AgentConfig, CancelToken, CommandHandler};
-use crate::client::{ClientError, ClientOptions};
+use crate::client::ClientError;
 
 const EXAMPLES: &str = "Examples:
   everlog agent --name worker
@@ -58,13 +58,12 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
 }
 
 fn config(args: Args) -> Result<AgentConfig, ClientError> {
-    let mut config = AgentConfig::new(args.server.get(), args.name);
+    let mut config = AgentConfig::new(args.server.get()?, args.name);
     config.id = args.id.unwrap_or(config.id);
     config.capabilities = args.capabilities;
     config.slots = usize::from(args.slots);
     let declared = [("cpu", args.cpu), ("memory_mb", args.memory_mb), ("gpu", args.gpu)];
     let declared = declared.into_iter().filter_map(|(name, amount)| Some((name, amount?)));
     config.resources = declared.map(|(name, amount)| (name.to_owned(), json!(amount))).collect::<Map<_, _>>();
-    config.request_timeout = ClientOptions::from_env(|name| std::env::var(name).ok())?.request_timeout;
     Ok(config)
 }

@@ -1,6 +1,6 @@
 //! `everlog check`: everything that can be known of a pipeline file without a coordinator.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
 use super::terminal;
-use crate::pipeline_file::{self, Fault, PipelineFile, PipelineFileError, Setting};
+use crate::pipeline_file::{self, PipelineFile, Setting};
+use crate::yaml::{Fault, FileError};
 
 const EXAMPLES: &str = "Examples:
   everlog check pipeline.yaml
@@ -33,20 +34,22 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let checked = pipeline_file::check(&args.file, &args.set);
-    let mut stdout = io::stdout();
     if args.output == Output::Table {
-        writeln!(stdout, "{}: {}", args.file.display(), summary(&checked?))?;
+        super::say(&format!("{}: {}", args.file.display(), summary(&checked?)))?;
         return Ok(Exit::Ok);
     }
-    let faults = checked.as_ref().err().map_or(&[][..], PipelineFileError::faults);
+    let faults = checked.as_ref().err().map_or(&[][..], FileError::faults);
     let records: Vec<Value> = faults.iter().map(record).collect();
-    let printed = if args.output == Output::Json {
-        writeln!(stdout, "{}", output::pretty(&Value::Array(records)))
-    } else {
-        records.iter().try_for_each(|record| writeln!(stdout, "{}", output::compact(record)))
-    };
-    super::unless_left(printed)?;
+    super::unless_left(print(&records, args.output))?;
     Ok(if checked.is_ok() { Exit::Ok } else { Exit::Usage })
+}
+
+/// Prints records that are all there is to say: as a list, or line by line.
+pub(super) fn print(records: &[Value], output: Output) -> io::Result<()> {
+    match output {
+        Output::Ndjson => records.iter().try_for_each(|record| super::say(&output::compact(record))),
+        Output::Table | Output::Json => super::say(&output::pretty(&json!(records))),
+    }
 }
 
 /// `ok, 3 tasks, 3 dependencies, needs gpu`.
@@ -64,7 +67,7 @@ fn summary(PipelineFile { submission, capabilities }: &PipelineFile) -> String {
 }
 
 /// A mistake; a good file has none.
-fn record(fault: &Fault) -> Value {
+pub(super) fn record(fault: &Fault) -> Value {
     let (line, column) = fault.place.unzip();
     json!({"line": line, "column": column, "message": fault.message, "help": fault.help})
 }

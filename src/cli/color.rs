@@ -1,10 +1,13 @@
 //! Colours: whether there are any, and what they mean.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
-use clap::builder::styling::{AnsiColor, Effects, Style};
+use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
+
+use super::terminal;
 
 /// When to use colours: on a terminal unless `NO_COLOR` is set, also into files and pipes, or nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -13,6 +16,13 @@ pub(super) enum Color {
     Always,
     Never,
 }
+
+/// The help and the mistakes of the command line, in the tones of everything else.
+pub(super) const HELP: Styles = Styles::styled()
+    .literal(Style::new().bold())
+    .valid(Tone::Good.style())
+    .invalid(Tone::Held.style())
+    .error(Tone::Bad.style().bold());
 
 /// What was asked for; fixed once, before anything is said.
 static CHOICE: OnceLock<Color> = OnceLock::new();
@@ -23,15 +33,27 @@ pub(super) fn choose(color: Color) {
     let _ = CHOICE.set(color);
 }
 
+/// As no-color.org and bixense.com/clicolors have it.
 fn wanted(stream: &impl IsTerminal) -> bool {
+    let says = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     match CHOICE.get().unwrap_or(&Color::Auto) {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => {
-            let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-            stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
-        }
+        Color::Auto if says("NO_COLOR").is_some() => false,
+        Color::Auto if says("CLICOLOR_FORCE").is_some() => true,
+        Color::Auto => says("CLICOLOR").is_none_or(|value| value != "0") && terminal::obeys(stream),
     }
+}
+
+/// What a command line asks for, before it is understood: its help and its mistakes have colours too.
+pub(super) fn asked(args: impl IntoIterator<Item = OsString>) -> Color {
+    let args = args.into_iter().map_while(|arg| arg.into_string().ok()).take_while(|arg| arg != "--");
+    let args: Vec<String> = args.collect();
+    let word = args.iter().enumerate().find_map(|(n, arg)| match arg.strip_prefix("--color")? {
+        "" => args.get(n + 1).map(String::as_str),
+        word => word.strip_prefix('='),
+    });
+    word.and_then(|word| Color::from_str(word, false).ok()).unwrap_or(Color::Auto)
 }
 
 pub(super) fn on_stdout() -> bool {
@@ -66,7 +88,7 @@ impl Tone {
         }
     }
 
-    pub(super) fn style(self) -> Style {
+    pub(super) const fn style(self) -> Style {
         match self {
             Self::Plain => Style::new(),
             Self::Good => AnsiColor::Green.on_default(),
@@ -93,5 +115,15 @@ mod tests {
         assert_eq!(Tone::of("failed").paint("x", true), "\u{1b}[31mx\u{1b}[0m");
         assert_eq!(Tone::of("failed").paint("x", false), "x");
         assert_eq!(Tone::of("new word").paint("x", true), "x");
+    }
+
+    #[test]
+    fn the_wish_is_seen_wherever_it_stands() {
+        let asked = |line: &str| asked(line.split(' ').map(OsString::from));
+        assert_eq!(asked("everlog --color never ps"), Color::Never);
+        assert_eq!(asked("everlog stauts --color=always"), Color::Always);
+        for none in ["everlog ps", "everlog --color", "everlog --color sometimes", "everlog run -- --color never"] {
+            assert_eq!(asked(none), Color::Auto, "{none}");
+        }
     }
 }

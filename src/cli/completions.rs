@@ -18,6 +18,7 @@ const COMPLETIONS: &str = "Examples:
 const MAN: &str = "Examples:
   everlog man | man -l -
   everlog man submit | man -l -
+  everlog man memory get | man -l -
   everlog man --dir ~/.local/share/man/man1";
 
 /// The command line of `completions`.
@@ -38,8 +39,8 @@ enum Shell {
 #[derive(Debug, clap::Args)]
 #[command(after_help = MAN)]
 pub(super) struct Manual {
-    /// The verb whose page is wanted [default: the page of everlog itself]
-    verb: Option<String>,
+    /// The verb whose page is wanted, in one word or two [default: the page of everlog itself]
+    verb: Vec<String>,
     /// Write the pages of all verbs into this directory
     #[arg(long, conflicts_with = "verb")]
     dir: Option<PathBuf>,
@@ -58,19 +59,23 @@ pub(super) fn completions(args: &Completions, mut command: Command) -> Result<Ex
 
 pub(super) fn man(args: &Manual, mut command: Command) -> Result<Exit, Trouble> {
     if let Some(dir) = &args.dir {
-        std::fs::create_dir_all(dir)?;
-        clap_mangen::generate_to(command, dir)?;
-        return Ok(Exit::Ok);
+        let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir));
+        return written.map(|()| Exit::Ok).map_err(|error| {
+            Trouble::Failed(format!(
+                "the pages cannot be written to {}: {error}; name another directory",
+                dir.display()
+            ))
+        });
     }
     command = command.disable_help_subcommand(true);
     command.build();
-    let page = match &args.verb {
-        None => command,
-        Some(verb) => {
-            let page = command.find_subcommand(verb).cloned();
-            page.ok_or_else(|| Trouble::Usage(format!("there is no verb `{verb}`; `everlog --help` lists them")))?
-        }
-    };
-    Man::new(page).render(&mut io::stdout())?;
+    let mut page = &command;
+    for verb in &args.verb {
+        page = page.find_subcommand(verb).ok_or_else(|| {
+            let listed = page.get_display_name().unwrap_or(page.get_name()).replace('-', " ");
+            Trouble::Usage(format!("there is no verb `{verb}`; `{listed} --help` lists them"))
+        })?;
+    }
+    Man::new(page.clone()).render(&mut io::stdout())?;
     Ok(Exit::Ok)
 }

@@ -1,14 +1,14 @@
 //! `everlog config`: what is in force and why, and whether a file is sound.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::check;
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
-use crate::config::{KEYS, LogFormat, Sources};
+use crate::config::{ConfigError, KEYS, LogFormat, Sources};
 
 const EXAMPLES: &str = "Examples:
   everlog config show --origin        every value, and where it comes from
@@ -40,6 +40,9 @@ enum Verb {
     Check {
         /// The file [default: the one that `serve` would read]
         file: Option<PathBuf>,
+        /// How to print what is found
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        output: Output,
     },
 }
 
@@ -92,7 +95,7 @@ impl Flags {
 pub(super) fn run(args: Args, log_format: Option<LogFormat>) -> Result<Exit, Trouble> {
     match args.verb {
         Verb::Show { flags, origin, output } => show(&flags.sources(log_format), origin, output),
-        Verb::Check { file } => check(&Sources::of_process(file.as_deref())),
+        Verb::Check { file, output } => check(&Sources::of_process(file.as_deref()), output),
     }
 }
 
@@ -107,12 +110,10 @@ fn show(sources: &Sources, with_origin: bool, output: Output) -> Result<Exit, Tr
         record
     });
     let records: Vec<_> = records.collect();
-    let mut out = std::io::stdout().lock();
     match output {
-        Output::Table if with_origin => writeln!(out, "{}", table(["key", "value", "origin"], &records))?,
-        Output::Table => writeln!(out, "{}", table(["key", "value"], &records))?,
-        Output::Json => writeln!(out, "{}", output::pretty(&json!(records)))?,
-        Output::Ndjson => records.iter().try_for_each(|record| writeln!(out, "{}", output::compact(record)))?,
+        Output::Table if with_origin => super::say(&table(["key", "value", "origin"], &records))?,
+        Output::Table => super::say(&table(["key", "value"], &records))?,
+        Output::Json | Output::Ndjson => check::print(&records, output)?,
     }
     Ok(Exit::Ok)
 }
@@ -121,12 +122,33 @@ fn table<const COLUMNS: usize>(columns: [&str; COLUMNS], records: &[Value]) -> S
     output::table(columns, records.iter().map(|record| columns.map(|column| output::cell(&record[column]))))
 }
 
-fn check(sources: &Sources) -> Result<Exit, Trouble> {
-    let loaded = sources.load()?;
-    loaded.warn();
-    match loaded.file {
-        Some(file) => writeln!(std::io::stdout(), "{}: ok", file.display())?,
-        None => writeln!(std::io::stdout(), "ok: there is no file, so the defaults hold beside the environment")?,
+fn check(sources: &Sources, output: Output) -> Result<Exit, Trouble> {
+    let loaded = sources.load();
+    if let Ok(loaded) = &loaded {
+        loaded.warn();
     }
+    if output != Output::Table {
+        let mistakes = loaded.as_ref().err().map_or_else(Vec::new, mistakes);
+        super::unless_left(check::print(&mistakes, output))?;
+        return Ok(if loaded.is_ok() { Exit::Ok } else { Exit::Usage });
+    }
+    super::say(&match loaded?.file {
+        Some(file) => format!("{}: ok", file.display()),
+        None => "ok: there is no file, so the defaults hold beside the environment".to_owned(),
+    })?;
     Ok(Exit::Ok)
+}
+
+/// The mistakes as `everlog check` has them; one that is not in a file has no place.
+fn mistakes(error: &ConfigError) -> Vec<Value> {
+    match error {
+        ConfigError::File(error) => error.faults().iter().map(check::record).collect(),
+        ConfigError::Unreadable { .. }
+        | ConfigError::Value { .. }
+        | ConfigError::UnknownVariable { .. }
+        | ConfigError::BothSet { .. }
+        | ConfigError::ValueFile { .. } => {
+            vec![json!({"line": null, "column": null, "message": error.to_string(), "help": null})]
+        }
+    }
 }

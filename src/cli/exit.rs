@@ -13,7 +13,8 @@ use crate::config::ConfigError;
 use crate::coordinator::Failed;
 use crate::embedded::StartError;
 use crate::failure::Failure;
-use crate::pipeline_file::PipelineFileError;
+use crate::server::DoorError;
+use crate::yaml::FileError;
 
 /// What the shell gets to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,15 +76,15 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum Trouble {
     /// The coordinator, or the way to it. Its words may quote other clients.
-    #[error("{}", terminal::one_line(&.0.to_string()))]
+    #[error("{}", terminal::one_line(&unanswered(.0)))]
     Client(ClientError),
     #[error("{}", terminal::one_line(&.0.to_string()))]
     Agent(AgentError),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    PipelineFile(#[from] PipelineFileError),
-    #[error(transparent)]
-    Server(#[from] StartError),
+    PipelineFile(#[from] FileError),
+    #[error("{}", not_started(.0))]
+    Server(StartError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] ConfigError),
@@ -118,14 +119,54 @@ pub(super) enum Trouble {
 // Not `#[from]`: that would make the cause a source, and its words would be told twice.
 impl From<ClientError> for Trouble {
     fn from(error: ClientError) -> Self {
-        Self::Client(error)
+        match lacks_method(&error) {
+            Some(told) => Self::OldServer(told),
+            None => Self::Client(in_verbs(error)),
+        }
+    }
+}
+
+impl From<StartError> for Trouble {
+    fn from(error: StartError) -> Self {
+        Self::Server(error)
     }
 }
 
 impl From<AgentError> for Trouble {
     fn from(error: AgentError) -> Self {
-        Self::Agent(error)
+        let AgentError::Rejected { name, cause } = error;
+        match lacks_method(&cause) {
+            Some(told) => Self::OldServer(format!("agent `{name}` cannot work for the coordinator: {told}")),
+            None => Self::Agent(AgentError::Rejected { name, cause: in_verbs(cause) }),
+        }
     }
+}
+
+/// What a coordinator says that does not know a method, but for the name that it takes for the right one.
+fn lacks_method(error: &ClientError) -> Option<String> {
+    let ClientError::Refused { code: code::METHOD_NOT_FOUND, message, .. } = error else { return None };
+    Some(terminal::one_line(message.split(';').next().unwrap_or_default()))
+}
+
+/// The methods that refusals name as the next step, and the verbs that do the same.
+const VERBS: [(&str, &str); 9] = [
+    ("pipeline/list", "`everlog ps --all`"),
+    ("pipeline/status", "`everlog status`"),
+    ("pipeline/start", "`everlog start`"),
+    ("pipeline/resume", "`everlog resume`"),
+    ("pipeline/stop", "`everlog stop`"),
+    ("pipeline/delete", "`everlog delete`"),
+    ("task/list", "`everlog tasks`"),
+    ("error/list", "`everlog errors`"),
+    ("memory/delete", "`everlog memory rm`"),
+];
+
+/// A refusal in the words of the command line.
+fn in_verbs(mut error: ClientError) -> ClientError {
+    if let ClientError::Refused { message, .. } = &mut error {
+        *message = VERBS.iter().fold(std::mem::take(message), |message, (method, verb)| message.replace(method, verb));
+    }
+    error
 }
 
 impl Trouble {
@@ -162,6 +203,35 @@ impl Trouble {
     }
 }
 
+fn unanswered(error: &ClientError) -> String {
+    if matches!(error, ClientError::Unreachable { .. }) {
+        return with_step(error, "start one with `everlog serve`, or name another one with --server");
+    }
+    error.to_string()
+}
+
+fn not_started(error: &StartError) -> String {
+    let StartError::Door(door) = error else { return error.to_string() };
+    let step = match door {
+        DoorError::Resolve { .. } => return error.to_string(),
+        DoorError::NotLoopback { .. } => {
+            "use --host localhost, or accept that risk with --allow-unauthenticated-remote-access"
+        }
+        DoorError::PortInUse { .. } => {
+            "stop the other process, or choose another port with --port (0 takes a free one)"
+        }
+        DoorError::Bind { .. } => "choose another address with --host and --port",
+    };
+    with_step(error, step)
+}
+
+/// What the library says, which ends with its next step, with the one that the command line has for it.
+fn with_step(error: &impl std::fmt::Display, step: &str) -> String {
+    let said = error.to_string();
+    let what = said.rsplit_once("; ").map_or(said.as_str(), |(what, _)| what);
+    format!("{what}; {step}")
+}
+
 fn exit_of(error: &ClientError) -> Exit {
     match error {
         ClientError::Refused { code, .. } => exit_of_code(*code),
@@ -179,7 +249,7 @@ fn exit_of_code(refusal: i64) -> Exit {
         code::PIPELINE_NOT_FOUND | code::TASK_NOT_FOUND | code::AGENT_NOT_FOUND | code::MODEL_NOT_FOUND => {
             Exit::NotFound
         }
-        -40_006..=-40_002 | -40_013..=-40_012 | -40_032 | -40_061 | -40_071 => Exit::Conflict,
+        -40_007..=-40_002 | -40_013..=-40_012 | -40_032 | -40_061 | -40_071 => Exit::Conflict,
         code::OVERLOADED => Exit::TryAgain,
         _ => Exit::Refused,
     }
@@ -197,8 +267,48 @@ mod tests {
         assert_eq!(exit(code::TASK_NOT_FOUND), Exit::NotFound);
         assert_eq!(exit(code::INVALID_PARAMS), Exit::Refused);
         assert_eq!(exit(code::OVERLOADED), Exit::TryAgain);
-        for code in [-40_002, -40_003, -40_004, -40_005, -40_006, -40_012, -40_013, -40_032, -40_061, -40_071] {
+        for code in [-40_002, -40_003, -40_004, -40_005, -40_006, -40_007, -40_012, -40_013, -40_032, -40_061, -40_071]
+        {
             assert_eq!(exit(code), Exit::Conflict, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_next_step_is_a_verb_or_a_flag() {
+        let (url, cause) = ("ws://here".to_owned(), "nobody; listens".to_owned());
+        assert_eq!(
+            Trouble::from(ClientError::Unreachable { url, cause }).to_string(),
+            "the coordinator at ws://here cannot be reached: nobody; listens; start one with `everlog serve`, or name \
+             another one with --server"
+        );
+        let manual = include_str!("../../docs/operations.md");
+        for door in [
+            DoorError::PortInUse { host: "localhost".to_owned(), port: 8_790 },
+            DoorError::NotLoopback { host: "0.0.0.0".to_owned() },
+        ] {
+            let sentence = Trouble::from(StartError::from(door)).to_string();
+            assert!(manual.contains(&format!("| {sentence} |")), "docs/operations.md lacks: {sentence}");
+        }
+    }
+
+    #[test]
+    fn the_next_step_is_told_in_verbs() {
+        let message = "it is idle; start it with pipeline/start".to_owned();
+        let refused = ClientError::Refused { code: code::PIPELINE_NOT_RUNNING, message, data: Value::Null };
+        assert_eq!(Trouble::from(refused).to_string(), "it is idle; start it with `everlog start` (code -40003)");
+    }
+
+    #[test]
+    fn whoever_asks_an_old_coordinator_is_told_that_it_is_old() {
+        let refused = || {
+            let message = "there is no method 'subscribe'; did you mean unsubscribe?".to_owned();
+            ClientError::Refused { code: code::METHOD_NOT_FOUND, message, data: Value::Null }
+        };
+        let agent = AgentError::Rejected { name: "worker".to_owned(), cause: refused() };
+        for trouble in [Trouble::from(refused()), Trouble::of_file(refused()), Trouble::from(agent)] {
+            let told = trouble.to_string();
+            assert!(matches!(trouble, Trouble::OldServer(_)), "{told}");
+            assert!(told.contains("no method 'subscribe'; the coordinator is older than this `everlog`"), "{told}");
         }
     }
 

@@ -1,12 +1,11 @@
 //! What the process says on stderr: how much, and in which form. Both may change while it runs.
 
-use std::io::IsTerminal;
-
 use clap::ValueEnum;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
+use super::color;
 use crate::config::{LogFormat, LogLevel};
 
 type Filtered = tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>;
@@ -41,8 +40,7 @@ fn filter(level: LogLevel) -> EnvFilter {
 }
 
 fn lines(format: LogFormat) -> Lines {
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(color::on_stderr()).with_target(false);
     match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::each::each;
+use super::each::{self, Done, each};
 use super::exit::{Exit, Trouble};
 use super::grid::Cell;
 use super::list::{self, Ask, Column};
-use super::output::Output;
+use super::output::{self, Output};
 use super::remote::{self, Remote};
 use super::server_url::ServerUrl;
 use super::{result, terminal};
@@ -41,8 +41,11 @@ enum Verb {
 struct Get {
     key: String,
     /// Print a text without quotes and escapes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "output")]
     raw: bool,
+    /// How to print it: the value alone, or a record with its key
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     server: ServerUrl,
 }
@@ -59,6 +62,9 @@ struct Set {
     /// Read the value from a file
     #[arg(long, conflicts_with = "value")]
     file: Option<PathBuf>,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     server: ServerUrl,
 }
@@ -83,12 +89,15 @@ struct Ls {
 struct Rm {
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<String>,
+    /// How to print what became of them
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     server: ServerUrl,
 }
 
 pub(super) const COLUMNS: [Column; 1] =
-    [Column { header: "key…", cell: |key, _| Cell::plain(key.as_str().unwrap_or_default()) }];
+    [Column { header: "key…", rank: 0, cell: |key, _| Cell::plain(key.as_str().unwrap_or_default()) }];
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     match args.verb {
@@ -109,7 +118,13 @@ async fn get(args: Get) -> Result<Exit, Trouble> {
         if answer["exists"] != true {
             return Err(no_key(&args.key));
         }
-        result::print(&answer["value"], args.raw)?;
+        match args.output {
+            Output::Table => result::print(&answer["value"], args.raw)?,
+            Output::Json | Output::Ndjson => {
+                let record = json!({"key": args.key, "value": answer["value"]});
+                output::print(&mut std::io::stdout(), &record, args.output)?;
+            }
+        }
         Ok(Exit::Ok)
     })
     .await
@@ -124,7 +139,8 @@ async fn set(args: Set) -> Result<Exit, Trouble> {
     let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
     remote::with(&args.server, async |remote| {
         remote.call("memory/set", json!({"key": args.key, "value": value})).await?;
-        super::say(&format!("{} stored", terminal::one_line(&args.key)))?;
+        let line = format!("{} stored", terminal::one_line(&args.key));
+        Done { line, record: json!({"key": args.key, "status": "stored"}) }.print(args.output)?;
         Ok(Exit::Ok)
     })
     .await
@@ -135,7 +151,7 @@ fn read(file: &Path) -> Result<String, Trouble> {
     let read = std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text));
     match read {
         Ok(_) => Ok(text),
-        Err(error) => Err(Trouble::Usage(format!("{} cannot be read: {error}", file.display()))),
+        Err(error) => Err(Trouble::Usage(format!("{} cannot be read: {error}; check the path", file.display()))),
     }
 }
 
@@ -148,10 +164,13 @@ async fn ls(args: Ls) -> Result<Exit, Trouble> {
 
 async fn rm(args: Rm) -> Result<Exit, Trouble> {
     remote::with(&args.server, async |remote| {
-        each(remote, &args.keys, async |remote: &Remote, key: &str| {
+        each(remote, &args.keys, each::KEYS, args.output, async |remote: &Remote, key: &str| {
             let answer = remote.call("memory/delete", json!({"key": key})).await?;
-            let deleted = answer["status"] == "deleted";
-            if deleted { Ok(format!("{} deleted", terminal::one_line(key))) } else { Err(no_key(key)) }
+            if answer["status"] != "deleted" {
+                return Err(no_key(key));
+            }
+            let line = format!("{} deleted", terminal::one_line(key));
+            Ok(Done { line, record: json!({"key": key, "status": "deleted"}) })
         })
         .await
     })

@@ -2,8 +2,10 @@
 //! something.
 
 mod agent;
+mod answer;
 mod call;
 mod check;
+mod closing;
 mod color;
 mod completions;
 mod config;
@@ -12,11 +14,13 @@ mod exit;
 mod grid;
 mod health;
 mod list;
+mod live;
 mod log;
 mod logging;
 mod memory;
 mod notify;
 mod output;
+mod progress;
 #[cfg(test)]
 mod reference;
 mod remote;
@@ -56,15 +60,29 @@ use shown::Shown;
 /// and what is still there then is meant to be cut off.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 
+/// Help has no wider lines: longer ones are hard to read.
+const HELP_COLUMNS_MAX: usize = 100;
+
+/// On terminals from this width on, what a flag means stands beside it; on narrower ones below.
+const HELP_BESIDE_FROM: usize = 60;
+
+/// Where flags that every verb has stand in its help: behind its own.
+const LAST: usize = 900;
+
+/// The width of messages where the terminal does not say its own, in columns.
+const MESSAGE_COLUMNS: usize = 80;
+
 /// Coordinates pipelines and their agents, and remembers everything that happened.
 #[derive(Debug, Parser)]
 #[command(name = "everlog", version, propagate_version = true, after_help = FIRST_STEPS)]
 struct Cli {
     /// When to use colours
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    // Seen by `color::asked` already.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, display_order = LAST)]
     color: Color,
-    /// The form of messages on stderr [default: text]
-    #[arg(long, global = true, value_enum)]
+    /// The form of messages on stderr: text or json [default: text]
+    // What the two mean is told by the configuration; here it would make the help of every verb three times as long.
+    #[arg(long, global = true, value_enum, value_name = "FORM", hide_possible_values = true, display_order = LAST)]
     log_format: Option<LogFormat>,
     #[command(subcommand)]
     verb: Verb,
@@ -194,11 +212,34 @@ fn command() -> clap::Command {
     Cli::command().mut_subcommand("exit-codes", |verb| verb.after_help(Exit::help()))
 }
 
+/// What this command line says, or what to tell a person instead: help no wider than the terminal, or what is wrong.
+fn parse() -> Result<Cli, clap::Error> {
+    let width = terminal::width(std::io::stdout()).unwrap_or(usize::MAX).min(HELP_COLUMNS_MAX);
+    let command = command().styles(color::HELP).term_width(width);
+    let command = command.mut_subcommands(|verb| verb.next_line_help(width < HELP_BESIDE_FROM));
+    Cli::from_arg_matches(&command.try_get_matches()?)
+}
+
+/// Prints the help that was asked for, or tells what is wrong with the command line.
+fn tell_usage(error: &clap::Error) -> Exit {
+    let wrong = error.use_stderr();
+    let colors = if wrong { color::on_stderr() } else { color::on_stdout() };
+    let text = error.render();
+    let text = if colors { text.ansi().to_string() } else { text.to_string() };
+    if wrong {
+        hint(text.trim_end());
+        return Exit::Usage;
+    }
+    unless_left(say(text.trim_end())).map_or_else(|error| tell(error.into()), |()| Exit::Ok)
+}
+
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let parsed = Cli::from_arg_matches(&command().get_matches());
-    let Cli { color, log_format, verb } = parsed.unwrap_or_else(|error| error.exit());
-    color::choose(color);
+    color::choose(color::asked(std::env::args_os()));
+    let Cli { log_format, verb, .. } = match parse() {
+        Ok(cli) => cli,
+        Err(error) => return tell_usage(&error).into(),
+    };
     let logging = Logging::start(verb.log_level(), log_format.unwrap_or(LogFormat::Text));
     leave_out_caught_panics();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -237,6 +278,7 @@ fn unless_left(printed: std::io::Result<()>) -> std::io::Result<()> {
 
 /// Tells a person something beside the data. Where nobody can read it (stderr is closed or full), the work goes on unheard.
 fn hint(text: &str) {
+    let text = terminal::wrapped(text, terminal::width(std::io::stderr()).unwrap_or(usize::MAX));
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
@@ -244,8 +286,10 @@ fn hint(text: &str) {
 fn tell(trouble: Trouble) -> Exit {
     let exit = trouble.exit();
     if trouble.is_worth_telling() {
-        let handler = miette::MietteHandlerOpts::new().color(color::on_stderr()).build();
-        hint(&Shown::new(&trouble).render(&handler));
+        let columns = terminal::width(std::io::stderr()).unwrap_or(MESSAGE_COLUMNS);
+        let handler = miette::MietteHandlerOpts::new().color(color::on_stderr()).width(columns).wrap_lines(false);
+        // Wrapped already.
+        let _ = writeln!(std::io::stderr(), "{}", Shown::new(&trouble, columns).render(&handler.build()));
     }
     exit
 }

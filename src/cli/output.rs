@@ -3,13 +3,10 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
+use super::grid::{self, Cell, Look, Title};
 use super::terminal;
-
-/// Cells are cut at this many characters: a table is to be looked at, `--output json` has it all.
-pub(super) const CELL_CHARS_MAX: usize = 120;
 
 /// The forms that data is printed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,24 +27,18 @@ pub(super) fn pretty(value: &Value) -> String {
     terminal::lines(&format!("{value:#}")).into_owned()
 }
 
-/// A table whose cells are safe to show and whose width fits the terminal.
+/// A table whose columns give way where there is no room for all, and the last ones go first.
 pub(super) fn table<const COLUMNS: usize>(
     header: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> String {
-    render_table(&header.map(str::to_owned), rows.into_iter().map(|row| row.to_vec()))
+    let header = header.map(|name| format!("{name}…"));
+    table_of(&header.each_ref().map(String::as_str), rows.into_iter().map(|row| row.to_vec()), Look::of_stdout())
 }
 
-fn render_table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let shown = |cell: &String| terminal::shortened(cell, CELL_CHARS_MAX);
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.iter().map(shown).collect::<Vec<_>>());
-    for row in rows {
-        table.add_row(row.iter().map(shown).collect::<Vec<_>>());
-    }
-    table.trim_fmt()
+fn table_of(header: &[&str], rows: impl Iterator<Item = Vec<String>>, look: Look) -> String {
+    let titles: Vec<Title> = header.iter().enumerate().map(|(rank, name)| Title { name, rank }).collect();
+    grid::grid(&titles, rows.map(|row| row.iter().map(Cell::plain).collect()).collect(), look)
 }
 
 /// Prints any result: records as a table or line by line, the rest as it is.
@@ -58,7 +49,7 @@ pub(super) fn print(out: &mut impl Write, value: &Value, output: Output) -> io::
             Some((_name, records)) => records.iter().try_for_each(|one| writeln!(out, "{}", compact(one))),
             None => writeln!(out, "{}", compact(value)),
         },
-        Output::Table => writeln!(out, "{}", as_table(value)),
+        Output::Table => writeln!(out, "{}", as_table(value, Look::of_stdout())),
     }
 }
 
@@ -71,13 +62,14 @@ fn records(value: &Value) -> Option<(&'static str, &[Value])> {
     LISTINGS.into_iter().find_map(|name| Some((name, value.get(name)?.as_array()?.as_slice())))
 }
 
-fn as_table(value: &Value) -> String {
+fn as_table(value: &Value, look: Look) -> String {
     if let Some((name, records)) = records(value) {
-        return records_table(name, records);
+        return records_table(name, records, look);
     }
     match value {
         Value::Object(fields) => {
-            table(["field", "value"], fields.iter().map(|(name, value)| [name.clone(), cell(value)]))
+            let rows = fields.iter().map(|(name, value)| vec![name.clone(), cell(value)]);
+            table_of(&["field…", "value…"], rows, look)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             terminal::one_line(&cell(value))
@@ -88,19 +80,17 @@ fn as_table(value: &Value) -> String {
 /// The columns that say most come first, and stay when there is no room for all.
 const FIRST_COLUMNS: [&str; 3] = ["name", "id", "status"];
 
-/// How wide a table of records is where no terminal says it, in characters: a line of a log that is still read at a glance.
+/// How wide a table of records is where no terminal says it, in columns: a line of a log that is still read at a glance.
 const PIPED_WIDTH: usize = 160;
 
 /// The records with the columns that tell them apart and find room; `--output json` has them all.
-fn records_table(name: &str, records: &[Value]) -> String {
+fn records_table(name: &str, records: &[Value], look: Look) -> String {
     if records.is_empty() {
         return "none".to_owned();
     }
-    let width = Table::new().set_content_arrangement(ContentArrangement::Dynamic).width();
-    let width = width.map_or(PIPED_WIDTH, usize::from);
-    let columns = columns(name, records, width);
+    let columns = columns(name, records);
     let row = |record: &Value| columns.iter().map(|column| cell(field(record, column))).collect();
-    render_table(&columns, records.iter().map(row))
+    table_of(&columns, records.iter().map(row), Look { width: look.width.or(Some(PIPED_WIDTH)), ..look })
 }
 
 /// A record's field; what is no object is its own only field.
@@ -108,37 +98,21 @@ fn field<'a>(record: &'a Value, column: &str) -> &'a Value {
     if record.is_object() { &record[column] } else { record }
 }
 
-/// The columns that fit `width`, at least one. Those with lists and objects in them are left out: they are no cells.
-fn columns(name: &str, records: &[Value], width: usize) -> Vec<String> {
-    let mut all: Vec<&str> = FIRST_COLUMNS.to_vec();
-    for record in records {
-        let names = record.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
-        let names: Vec<&str> = names.filter(|one| !all.contains(one)).collect();
-        all.extend(names);
-    }
-    let mut left = width;
-    let mut columns = Vec::new();
-    for column in all {
-        let cells = || records.iter().filter(|record| record.is_object()).map(|record| &record[column]);
-        if cells().all(Value::is_null) || cells().any(|cell| cell.is_object() || cell.is_array()) {
-            continue;
+/// The fields that say something; those with lists and objects in them are left out: they are no cells.
+fn columns<'a>(name: &'a str, records: &'a [Value]) -> Vec<&'a str> {
+    let mut columns: Vec<&str> = FIRST_COLUMNS.to_vec();
+    for name in records.iter().filter_map(Value::as_object).flat_map(Map::keys) {
+        if !columns.contains(&name.as_str()) {
+            columns.push(name);
         }
-        let widest = cells().map(|value| cell(value).chars().count()).max().unwrap_or(0);
-        let needed = widest.clamp(column.len(), CELL_CHARS_MAX) + CELL_PADDING;
-        if needed > left && !columns.is_empty() {
-            break;
-        }
-        left = left.saturating_sub(needed);
-        columns.push(column.to_owned());
     }
-    if columns.is_empty() {
-        columns.push(name.to_owned());
-    }
-    columns
+    let says = |column: &&str| {
+        let mut cells = records.iter().filter_map(|record| record.get(column));
+        cells.clone().any(|cell| !cell.is_null()) && !cells.any(|cell| cell.is_object() || cell.is_array())
+    };
+    columns.retain(says);
+    if columns.is_empty() { vec![name] } else { columns }
 }
-
-/// The blanks beside a cell.
-const CELL_PADDING: usize = 2;
 
 /// A value as the text of a cell.
 pub(super) fn cell(value: &Value) -> String {
@@ -162,12 +136,14 @@ pub(super) fn tagged(kind: &str, record: &Value) -> Value {
 mod tests {
     use super::*;
 
+    const PIPED: Look = Look { colors: false, width: None };
+
     #[test]
     fn a_listing_is_a_table_of_its_records() {
-        let table = as_table(&json!({"total": 2, "tasks": [{"id": "1", "name": "a"}, {"id": "2", "note": "\u{1b}"}]}));
+        let table =
+            as_table(&json!({"total": 2, "tasks": [{"id": "1", "name": "a"}, {"id": "2", "note": "\u{1b}"}]}), PIPED);
         let lines: Vec<&str> = table.lines().collect();
-        let header = lines.iter().find(|line| line.contains("id")).expect("a header");
-        assert!(header.contains("name") && header.contains("note"), "{table}");
+        assert_eq!(lines[0], "NAME  ID  NOTE");
         assert!(table.contains("\\u001b") && !table.contains('\u{1b}'), "{table}");
     }
 
@@ -187,10 +163,10 @@ mod tests {
 
     #[test]
     fn keys_are_a_column_and_nothing_is_said_to_be_none() {
-        let keys = as_table(&json!({"keys": ["a", "b"], "total": 2}));
-        assert!(keys.contains("keys") && keys.lines().count() == 3, "{keys}");
-        assert_eq!(as_table(&json!({"tasks": [], "total": 0})), "none");
-        assert!(as_table(&json!({"id": "t", "depends_on": []})).contains("depends_on"));
+        let keys = as_table(&json!({"keys": ["a", "b"], "total": 2}), PIPED);
+        assert_eq!(keys, "KEYS\na\nb");
+        assert_eq!(as_table(&json!({"tasks": [], "total": 0}), PIPED), "none");
+        assert!(as_table(&json!({"id": "t", "depends_on": []}), PIPED).contains("depends_on"));
     }
 
     #[test]
@@ -199,10 +175,9 @@ mod tests {
         let mut record = Value::Object(wide);
         record["id"] = json!("7");
         record["config"] = json!({"large": true});
-        let records = [record];
-        let columns = columns("tasks", &records, PIPED_WIDTH);
-        assert_eq!((columns[0].as_str(), columns.len()), ("id", 5), "{columns:?}");
-        let table = records_table("tasks", &records);
+        let table = records_table("tasks", &[record], PIPED);
+        let header = table.lines().next().expect("a header");
+        assert!(header.starts_with("ID  FIELD0 ") && !header.contains("CONFIG"), "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= PIPED_WIDTH), "{table}");
     }
 }

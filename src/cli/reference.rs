@@ -14,7 +14,15 @@ Made from the program's own help (`EVERLOG_BLESS=1 cargo test --lib cli::referen
 
 Data goes to stdout, messages to stderr. Times are relative in tables and ISO 8601 in `json` and `ndjson`, whose records are those
 of the [protocol](protocol.md#records). `NO_COLOR` and `--color` say whether there are colours; text from clients never steers the
-terminal. A table is as wide as the terminal; in a file or a pipe nothing is cut off below 120 characters a cell.
+terminal. A table is as wide as the terminal; in a file or a pipe nothing is cut off below 120 characters a cell. A long
+listing is printed as it comes, page by page; only a cell wider than those before it moves the columns.
+
+**Records.** `--output json` is one document for the whole command, `ndjson` a record a line, as it happens. Verbs that take several
+things print what listings print, `{\"pipelines\": [record, …]}`, with the records as they are afterwards (`delete`: as they were);
+what could not be done stands among them as `{\"name\": …, \"error\": {\"code\", \"message\"}}`, where `code` is the exit code of that
+one. `retry` prints `{\"retries\": [{id, name, status, pipeline_id, task_ids}]}`: what was retried, and what runs instead. `wait` prints
+the records at the end, with `error` where the time was over; `watch` prints the last record, or with `ndjson` each task and pipeline
+that has changed, with its `kind`. What is told beside records is on stderr.
 
 **What things are called.** A pipeline, a task or an agent goes by its id, by the beginning or the end of that (4 characters at
 least; the tables show the end, since ids of one time begin alike), or by its name. `@last` is the newest pipeline, `PIPELINE/TASK` a
@@ -33,6 +41,7 @@ fn page(mut command: Command) -> String {
     for (exit, meaning) in Exit::TABLE {
         let _ = writeln!(page, "| {} | {meaning} |", exit as u8);
     }
+    flags_of_all(&mut page, &command);
     let _ = writeln!(page, "\n## Verbs\n");
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         let name = verb.get_name();
@@ -47,6 +56,20 @@ fn page(mut command: Command) -> String {
     }
     page
 }
+
+/// The flags that are not told again with each verb.
+fn flags_of_all(page: &mut String, command: &Command) {
+    let submit = command.find_subcommand("submit").into_iter().flat_map(Command::get_arguments);
+    let shared: Vec<&Arg> = submit.filter(|arg| SHARED.contains(&arg.get_id().as_str())).collect();
+    let _ = write!(page, "\n## Flags of every client verb\n\n| flag | meaning |\n|---|---|\n");
+    for arg in shared {
+        let _ = writeln!(page, "| {} | {} |", called(arg), about_arg(arg));
+    }
+    let _ = writeln!(page, "\nVerbs that talk to no coordinator have no `--server`.");
+}
+
+/// The flags of every client verb, by their ids.
+const SHARED: [&str; 5] = ["url", "color", "log_format", "help", "version"];
 
 fn section(page: &mut String, verb: &Command, parent: &str) {
     let name = format!("{parent} {}", verb.get_name());
@@ -70,7 +93,7 @@ fn section(page: &mut String, verb: &Command, parent: &str) {
 
 /// What every verb has is told once, above.
 fn is_own(arg: &Arg) -> bool {
-    !arg.is_hide_set() && !["help", "version", "color", "url"].contains(&arg.get_id().as_str())
+    !arg.is_hide_set() && !SHARED.contains(&arg.get_id().as_str())
 }
 
 /// `` `-q`, `--quiet` `` or `` `PIPELINE…` ``.
@@ -87,7 +110,7 @@ fn called(arg: &Arg) -> String {
 
 fn about_arg(arg: &Arg) -> String {
     let mut about = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    let possible: Vec<String> = match arg.get_action().takes_values() {
+    let possible: Vec<String> = match arg.get_action().takes_values() && !arg.is_hide_possible_values_set() {
         true => arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect(),
         false => Vec::new(),
     };

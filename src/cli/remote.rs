@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 
+use super::answer;
 use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
-use crate::client::{self, Client, ClientError, ClientOptions, Notification, Subscription};
+use crate::client::{self, Client, ClientError, ClientOptions, Notification, Subscription, code};
 use crate::submission::{self, Submission};
-
-/// The code of a method that the coordinator does not know (protocol §2).
-const METHOD_NOT_FOUND: i64 = -32_601;
 
 /// A coordinator that was reached.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     client: Client,
+    /// Where it is, for messages.
+    at: String,
 }
 
 /// Does `work` with the coordinator at `server`; who is not there is not waited for.
@@ -30,50 +30,56 @@ pub(super) async fn with<T>(
 impl Remote {
     /// Connects. A verb does not wait for who is away: it says so, at once.
     async fn reach(server: &ServerUrl) -> Result<Self, Trouble> {
-        let options = ClientOptions { max_retries: 0, ..ClientOptions::from_env(|name| std::env::var(name).ok())? };
-        Ok(Self { client: Client::connect_with(server.get(), options).await? })
+        let options = ClientOptions::from_env()?.max_retries(0);
+        let at = server.get()?;
+        Ok(Self { client: Client::connect_with(at.as_str(), options).await?, at })
     }
 
-    /// Calls a method that a coordinator of this version knows.
+    /// The coordinator that `client` is connected to.
+    pub(super) fn of(client: &Client) -> Self {
+        Self { client: client.clone(), at: "the other end".to_owned() }
+    }
+
+    /// Calls a method that a coordinator of this version knows; the answer has what it must.
     pub(super) async fn call(&self, method: &str, params: Value) -> Result<Value, Trouble> {
-        match self.client.call(method, params).await {
-            Err(ClientError::Refused { code: METHOD_NOT_FOUND, .. }) => {
-                Err(Trouble::OldServer(format!("the coordinator has no method {method}")))
-            }
-            Err(ClientError::Refused { code, message, data }) => {
-                Err(ClientError::Refused { code, message: in_verbs(message), data }.into())
-            }
-            answered => Ok(answered?),
+        Ok(self.ask(method, params).await?)
+    }
+
+    /// The same, for who tells the trouble of the way from other trouble.
+    pub(super) async fn ask(&self, method: &str, params: Value) -> Result<Value, ClientError> {
+        let answer = self.client.call(method, params).await.map_err(|error| naming(method, error))?;
+        self.checked(method, answer)
+    }
+
+    fn checked(&self, method: &str, answer: Value) -> Result<Value, ClientError> {
+        match answer::lack(method, &answer) {
+            None => Ok(answer),
+            Some(lack) => Err(self.malformed(method, &lack)),
         }
+    }
+
+    /// The trouble with an answer that lacks something.
+    pub(super) fn malformed(&self, method: &str, lack: &str) -> ClientError {
+        let cause = format!("the coordinator at {} answered without {lack}", self.at);
+        ClientError::Malformed { method: method.to_owned(), cause }
     }
 
     /// Creates the pipeline of a file: the coordinator's answer.
     pub(super) async fn submit(&self, submission: &Submission) -> Result<Value, Trouble> {
-        submission::submit(&self.client, submission).await.map_err(Trouble::of_file)
+        let created = submission::submit(&self.client, submission).await.map_err(Trouble::of_file)?;
+        Ok(self.checked("pipeline/create", created)?)
     }
 
-    /// Calls whatever a person asks for.
+    /// Calls whatever a person asks for; what the coordinator says to it is told as it is.
     pub(super) async fn call_by_hand(&self, method: &str, params: Value) -> Result<Value, Trouble> {
-        Ok(self.client.call(method, params).await?)
+        self.client.call(method, params).await.map_err(Trouble::Client)
     }
 }
 
-/// The methods that refusals name as the next step, and the verbs that do the same.
-const VERBS: [(&str, &str); 9] = [
-    ("pipeline/list", "`everlog ps --all`"),
-    ("pipeline/status", "`everlog status`"),
-    ("pipeline/start", "`everlog start`"),
-    ("pipeline/resume", "`everlog resume`"),
-    ("pipeline/stop", "`everlog stop`"),
-    ("pipeline/delete", "`everlog delete`"),
-    ("task/list", "`everlog tasks`"),
-    ("error/list", "`everlog errors`"),
-    ("memory/delete", "`everlog memory rm`"),
-];
-
-/// A refusal in the words of the command line.
-fn in_verbs(message: String) -> String {
-    VERBS.iter().fold(message, |message, (method, verb)| message.replace(method, verb))
+/// A coordinator need not say which method it lacks.
+fn naming(method: &str, error: ClientError) -> ClientError {
+    let ClientError::Refused { code: code @ code::METHOD_NOT_FOUND, data, .. } = error else { return error };
+    ClientError::Refused { code, message: format!("the coordinator has no method {method}"), data }
 }
 
 /// What a feed tells.
@@ -110,6 +116,10 @@ impl Feed {
         match self.updates.next().await {
             Some(client::Update::Notification(news)) => Update::News(news),
             Some(client::Update::Resumed | client::Update::Missed(_)) => Update::Resumed,
+            Some(client::Update::Ended { reason }) => {
+                tracing::error!(reason, "the coordinator tells no more news");
+                Update::Resumed
+            }
             // Only a closed client ends it, and this one is closed by nobody.
             None => std::future::pending().await,
         }
@@ -139,13 +149,15 @@ impl Contact {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::code;
     use crate::client::testing::{Indoors, Peer};
     use serde_json::json;
 
     /// A feed and the coordinator that has granted it.
     async fn fed(coordinator: &mut Indoors) -> (Feed, Peer) {
-        let options = ClientOptions { max_retries: 0, ..ClientOptions::default() };
-        let remote = Remote { client: Client::connect_with(coordinator.endpoint(), options).await.expect("connected") };
+        let options = ClientOptions::default().max_retries(0);
+        let client = Client::connect_with(coordinator.endpoint(), options).await.expect("connected");
+        let remote = Remote { client, at: "ws://localhost:8700".to_owned() };
         let mut peer = coordinator.accept().await;
         let (updates, ()) = tokio::join!(remote.client.subscribe(["pipeline/*"]), grant(&mut peer));
         let updates = updates.expect("subscribed");
@@ -178,12 +190,32 @@ mod tests {
         let (feed, mut peer) = fed(&mut coordinator).await;
         let refuse = async {
             let request = peer.expect("task/retry").await;
-            peer.refuse(&request, METHOD_NOT_FOUND, "there is no method 'task/retry'").await;
+            peer.refuse(&request, code::METHOD_NOT_FOUND, "there is no method 'task/retry'").await;
         };
         let (answer, ()) = tokio::join!(feed.remote().call("task/retry", json!({})), refuse);
         let trouble = answer.expect_err("refused");
         assert_eq!(trouble.exit(), Exit::Refused);
         assert!(trouble.to_string().contains("older than this `everlog`"), "{trouble}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_lacks_something_is_malformed() {
+        let mut coordinator = Indoors::new();
+        let (feed, mut peer) = fed(&mut coordinator).await;
+        for (method, answer, lack) in [
+            ("pipeline/list", json!({"pipelines": []}), "without `total`"),
+            ("pipeline/status", json!({"name": "iris"}), "without `id`"),
+        ] {
+            let reply = async {
+                let request = peer.expect(method).await;
+                peer.reply(&request, answer).await;
+            };
+            let (answer, ()) = tokio::join!(feed.remote().call(method, json!({})), reply);
+            let trouble = answer.expect_err("malformed");
+            assert_eq!(trouble.exit(), Exit::Refused);
+            let told = trouble.to_string();
+            assert!(told.contains("ws://localhost:8700 answered") && told.contains(lack), "{told}");
+        }
     }
 
     #[test]
@@ -195,11 +227,5 @@ mod tests {
         let (lost, back) = ("the connection is lost; reconnecting", "connected again");
         assert_eq!(told, [(Some(1), None), (None, Some(lost)), (None, None), (Some(2), Some(back)), (Some(3), None)]);
         assert!(contact.take::<u8>(Err(Trouble::NotFound("gone".to_owned()))).is_err());
-    }
-
-    #[test]
-    fn the_next_step_is_told_in_verbs() {
-        let told = in_verbs("it is idle; start it with pipeline/start".to_owned());
-        assert_eq!(told, "it is idle; start it with `everlog start`");
     }
 }

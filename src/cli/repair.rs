@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
-use super::verify::progress_bar;
+use super::progress::Progress;
 use super::{hint, say};
 use crate::history::{Repair, Stretch};
 
@@ -35,12 +35,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     Trouble::unless_data(&args.data)?;
     let into = args.into.as_deref().filter(|_| args.apply && !args.dry_run);
-    let bar = progress_bar();
-    let repair = Repair::of(&args.data, into, |done, of| {
-        bar.set_length(of);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
+    let mut progress = Progress::start();
+    let repair = Repair::of(&args.data, into, |done, of| progress.show(done, of));
+    drop(progress);
     let repair = repair?;
     print(&repair, args.output)?;
     if let Some(into) = into

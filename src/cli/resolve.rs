@@ -27,7 +27,10 @@ const CANDIDATES_MAX: usize = 100;
 const NAMES_SEEN: usize = 1_000;
 
 /// Differences up to which a name is taken for a misspelt other one: two letters that changed places are two.
-const TYPOS_MAX: usize = 2;
+const TYPOS_MAX: usize = 3;
+
+/// Names that are suggested.
+const SUGGESTED_MAX: usize = 3;
 
 /// Something that has an id and a name.
 struct Kind {
@@ -68,9 +71,14 @@ const AGENT: Kind = Kind {
 pub(super) async fn pipeline(remote: &Remote, called: &str) -> Result<Value, Trouble> {
     match look_for_pipeline(remote, called).await? {
         Some(found) => Ok(found),
-        None if called == LAST => Err(Trouble::NotFound("there are no pipelines yet".to_owned())),
+        None if called == LAST => Err(no_pipelines()),
         None => Err(PIPELINE.not_found(remote, called, json!({})).await?),
     }
+}
+
+fn no_pipelines() -> Trouble {
+    let step = "try: everlog run examples/iris/pipeline.yaml, or everlog submit examples/iris/pipeline.yaml";
+    Trouble::NotFound(format!("there are no pipelines yet; {step}"))
 }
 
 async fn look_for_pipeline(remote: &Remote, called: &str) -> Result<Option<Value>, Trouble> {
@@ -125,6 +133,9 @@ pub(super) async fn any(remote: &Remote, called: &str) -> Result<(Sort, Value), 
     if let Some(found) = look_for_pipeline(remote, called).await? {
         return Ok((Sort::Pipeline, found));
     }
+    if called == LAST {
+        return Err(no_pipelines());
+    }
     if let Some(found) = AGENT.look_for(remote, called, json!({})).await? {
         return Ok((Sort::Agent, found));
     }
@@ -133,15 +144,33 @@ pub(super) async fn any(remote: &Remote, called: &str) -> Result<(Sort, Value), 
         found => return Ok((Sort::Task, found?)),
     }
     let what = format!("there is no pipeline, task or agent `{}`", terminal::one_line(called));
-    let step = match PIPELINE.nearest(remote, called, json!({})).await? {
-        Some(name) => did_you_mean(&name),
-        None => format!("see what there is: {}, {}, {}", PIPELINE.see, TASK.see, AGENT.see),
-    };
-    Err(Trouble::NotFound(format!("{what}; {step}")))
+    let mut names = Vec::new();
+    for kind in [PIPELINE, AGENT, TASK] {
+        names.extend(kind.names(remote, json!({})).await?);
+    }
+    let see = format!("{}, {}, {}", PIPELINE.see, TASK.see, AGENT.see);
+    Err(Trouble::NotFound(format!("{what}; {}", next_step(called, names, &see))))
 }
 
-fn did_you_mean(name: &str) -> String {
-    format!("did you mean `{}`?", terminal::one_line(name))
+/// The names that may be meant, or else where to look.
+fn next_step(called: &str, names: Vec<String>, see: &str) -> String {
+    let near: Vec<String> =
+        nearest(called, names).iter().map(|name| format!("`{}`", terminal::one_line(name))).collect();
+    match near.split_last() {
+        None => format!("see what there is: {see}"),
+        Some((only, [])) => format!("did you mean {only}?"),
+        Some((last, others)) => format!("did you mean {} or {last}?", others.join(", ")),
+    }
+}
+
+/// The names that look most like `called`, the nearest first.
+fn nearest(called: &str, names: Vec<String>) -> Vec<String> {
+    let near = names.into_iter().map(|name| (distance(&name, called), name));
+    // Of a short name, most must be right.
+    let near = near.filter(|(typos, name)| *typos <= TYPOS_MAX && 2 * typos < name.len());
+    // Many tasks may have one name, which is suggested once.
+    let near: BTreeSet<(usize, String)> = near.collect();
+    near.into_iter().take(SUGGESTED_MAX).map(|(_, name)| name).collect()
 }
 
 impl Kind {
@@ -167,22 +196,16 @@ impl Kind {
         Ok(found.pop())
     }
 
-    /// The name that looks most like `called`, if one does.
-    async fn nearest(&self, remote: &Remote, called: &str, filters: Value) -> Result<Option<String>, Trouble> {
-        let known = Ask { newest_first: true, limit: Some(NAMES_SEEN), ..self.ask(filters) }.all(remote).await?;
-        let names = known.iter().filter_map(|record| record["name"].as_str());
-        let near = names.map(|name| (distance(name, called), name)).min();
-        // Of a short name, most must be right.
-        let near = near.filter(|(typos, name)| *typos <= TYPOS_MAX && 2 * typos < name.len());
-        Ok(near.map(|(_, name)| name.to_owned()))
+    /// The names of the newest.
+    async fn names(&self, remote: &Remote, filters: Value) -> Result<Vec<String>, Trouble> {
+        let newest = Ask { newest_first: true, limit: Some(NAMES_SEEN), ..self.ask(filters) };
+        let known = newest.all(remote).await?;
+        Ok(known.iter().filter_map(|record| record["name"].as_str().map(str::to_owned)).collect())
     }
 
     /// What to say where nothing is called so.
     async fn not_found(&self, remote: &Remote, called: &str, filters: Value) -> Result<Trouble, Trouble> {
-        let step = match self.nearest(remote, called, filters).await? {
-            Some(name) => did_you_mean(&name),
-            None => format!("see what there is: {}", self.see),
-        };
+        let step = next_step(called, self.names(remote, filters).await?, self.see);
         Ok(Trouble::NotFound(format!("there is no {} `{}`; {step}", self.what, terminal::one_line(called))))
     }
 
@@ -237,6 +260,20 @@ mod tests {
         assert_eq!(meant("abcd", found.clone()), [record("3", "abcd")]);
         assert_eq!(meant("abcd-", found.clone()), [record("abcd-1", "x")]);
         assert_eq!(meant("-abcd", found), [record("2-abcd", "y")]);
+    }
+
+    #[test]
+    fn the_nearest_names_are_suggested_first_and_no_others() {
+        let step = |called: &str, names: &[&str]| {
+            next_step(called, names.iter().map(|name| (*name).to_owned()).collect(), "everlog ps --all")
+        };
+        let names = ["nightly-4", "other", "nightly", "nightly-b", "nightly", "nightly-c"];
+        assert_eq!(step("nigtly", &names), "did you mean `nightly`, `nightly-4` or `nightly-b`?");
+        assert_eq!(step("trian", &["train", "rain"]), "did you mean `train`?");
+        assert_eq!(step("nightli", &["nightly", "nightlib"]), "did you mean `nightlib` or `nightly`?");
+        for far in ["abc", "iris", "x"] {
+            assert_eq!(step(far, &["xyz", "ir", "train"]), "see what there is: everlog ps --all", "{far}");
+        }
     }
 
     #[test]

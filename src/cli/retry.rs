@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::each::each;
+use super::each::{self, Done, each};
 use super::exit::{Exit, Trouble};
 use super::list::short;
-use super::output::{self, Output};
+use super::output::Output;
 use super::remote::{self, Remote};
 use super::resolve::{self, Sort};
 use super::server_url::ServerUrl;
@@ -39,7 +39,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let Args { what, pipeline, output, server } = args;
     remote::with(&server, async |remote| {
-        each(remote, &what, async |remote: &Remote, called: &str| {
+        each(remote, &what, each::RETRIES, output, async |remote: &Remote, called: &str| {
             let (sort, record) = match &pipeline {
                 Some(pipeline) => (Sort::Task, resolve::task(remote, called, Some(pipeline)).await?),
                 None => resolve::any(remote, called).await?,
@@ -51,12 +51,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
                     return Err(Trouble::Usage(format!("`{called}` is an agent; name a pipeline or a task")));
                 }
             };
-            let answer = remote.call(method, json!({id: record["id"]})).await?;
-            Ok(match output {
-                Output::Table => told(&record, &answer),
-                Output::Json => output::pretty(&answer),
-                Output::Ndjson => output::compact(&answer),
-            })
+            let mut answer = remote.call(method, json!({id: record["id"]})).await?;
+            let line = told(&record, &answer);
+            (answer["id"], answer["name"]) = (record["id"].clone(), record["name"].clone());
+            Ok(Done { line, record: answer })
         })
         .await
     })

@@ -84,7 +84,10 @@ async fn reload(sources: &Sources, config: &mut Config, coordinator: &Coordinato
     let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(error) => {
-            tracing::error!(%error, "the configuration stays as it was: what was read makes no sense");
+            tracing::error!(
+                error = %error.in_a_line(),
+                "the configuration stays as it was: what was read makes no sense"
+            );
             return;
         }
     };

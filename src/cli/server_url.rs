@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::client::ClientError;
+
 /// Where a coordinator serves unless it is told otherwise.
 const HOST: &str = "localhost";
 const PORT: u16 = 8_700;
@@ -9,31 +11,32 @@ const PORT: u16 = 8_700;
 /// `--server`, or what the environment says.
 #[derive(Debug, Args)]
 pub(super) struct ServerUrl {
-    /// The coordinator's address [default: ws://$MCP_SERVER_HOST:$MCP_SERVER_PORT, else ws://localhost:8700]
+    /// The coordinator's address [default: from MCP_SERVER_HOST and MCP_SERVER_PORT, else
+    /// ws://localhost:8700]
     #[arg(long = "server", value_name = "URL")]
     url: Option<String>,
-    #[arg(long, env = "MCP_SERVER_HOST", default_value = HOST, hide = true)]
-    server_host: String,
-    #[arg(long, env = "MCP_SERVER_PORT", default_value_t = PORT, value_parser = port, hide = true)]
-    server_port: u16,
-}
-
-/// A port. An empty variable counts as unset: that is how many tools unset one.
-fn port(text: &str) -> Result<u16, std::num::ParseIntError> {
-    if text.trim().is_empty() { Ok(PORT) } else { text.parse() }
 }
 
 impl ServerUrl {
-    pub(super) fn get(&self) -> String {
-        let Self { url, server_host, server_port } = self;
-        url.clone().unwrap_or_else(|| {
-            let server_host = if server_host.trim().is_empty() { HOST } else { server_host };
-            // An IPv6 address needs brackets before a port.
-            let bare_v6 = server_host.contains(':') && !server_host.starts_with('[');
-            let host = if bare_v6 { format!("[{server_host}]") } else { server_host.to_owned() };
-            format!("ws://{host}:{server_port}")
-        })
+    pub(super) fn get(&self) -> Result<String, ClientError> {
+        match &self.url {
+            Some(url) => Ok(url.clone()),
+            None => of_environment(|name| std::env::var(name).ok()),
+        }
     }
+}
+
+fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Result<String, ClientError> {
+    // An empty variable counts as unset: that is how many tools unset one.
+    let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+    let host = set("MCP_SERVER_HOST").unwrap_or_else(|| HOST.to_owned());
+    let port = set("MCP_SERVER_PORT").map_or(Ok(PORT), |value| {
+        let expected = "a port, a number from 0 to 65535";
+        value.parse().map_err(|_| ClientError::BadSetting { name: "MCP_SERVER_PORT", value, expected })
+    })?;
+    // An IPv6 address needs brackets before a port.
+    let bare_v6 = host.contains(':') && !host.starts_with('[');
+    Ok(if bare_v6 { format!("ws://[{host}]:{port}") } else { format!("ws://{host}:{port}") })
 }
 
 #[cfg(test)]
@@ -41,12 +44,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_variable_counts_as_unset() {
-        let url = |host: &str, text| {
-            ServerUrl { url: None, server_host: host.to_owned(), server_port: port(text).expect("a port") }.get()
+    fn the_environment_names_the_coordinator() {
+        let url = |host: &'static str, port: &'static str| {
+            of_environment(|name| Some(if name == "MCP_SERVER_HOST" { host } else { port }.to_owned()))
         };
-        assert_eq!(url("", ""), "ws://localhost:8700");
-        assert_eq!(url("::1", "9000"), "ws://[::1]:9000");
-        assert!(port("many").is_err());
+        assert_eq!(url("", "").expect("an address"), "ws://localhost:8700", "an empty variable counts as unset");
+        assert_eq!(url("::1", "9000").expect("an address"), "ws://[::1]:9000");
+        let told = url("there", "many").expect_err("no port").to_string();
+        assert!(told.contains("MCP_SERVER_PORT is `many`"), "{told}");
     }
 }

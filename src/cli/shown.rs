@@ -26,15 +26,22 @@ struct Cause {
     cause: Option<Box<Self>>,
 }
 
+/// Columns before a message and before a help: those of `  × ` and `  help: `.
+const MESSAGE_INDENT: usize = 4;
+const HELP_INDENT: usize = 8;
+/// And before a cause: those of `  ╰─▶ `.
+const CAUSE_INDENT: usize = 6;
+
 impl Shown {
-    pub(super) fn new(diagnostic: &dyn Diagnostic) -> Self {
+    /// In lines of at most so many columns of the terminal.
+    pub(super) fn new(diagnostic: &dyn Diagnostic, columns: usize) -> Self {
         Self {
-            message: terminal::lines(&diagnostic.to_string()).into_owned(),
-            help: diagnostic.help().map(|help| terminal::lines(&help.to_string()).into_owned()),
+            message: wrapped(&diagnostic, columns, MESSAGE_INDENT),
+            help: diagnostic.help().map(|help| wrapped(&help, columns, HELP_INDENT)),
             source: diagnostic.source_code().and_then(whole),
             labels: diagnostic.labels().into_iter().flatten().collect(),
-            related: diagnostic.related().into_iter().flatten().map(Self::new).collect(),
-            cause: diagnostic.source().map(Cause::new),
+            related: diagnostic.related().into_iter().flatten().map(|one| Self::new(one, columns)).collect(),
+            cause: Cause::untold(diagnostic.source(), &diagnostic.to_string(), columns),
         }
     }
 
@@ -57,10 +64,20 @@ fn whole(source: &dyn SourceCode) -> Option<NamedSource<String>> {
     Some(NamedSource::new(terminal::one_line(contents.name().unwrap_or_default()), text))
 }
 
+fn wrapped(text: &dyn Display, columns: usize, indent: usize) -> String {
+    terminal::wrapped(&terminal::lines(&text.to_string()), columns.saturating_sub(indent))
+}
+
 impl Cause {
-    fn new(error: &(dyn Error + 'static)) -> Box<Self> {
-        let message = terminal::lines(&error.to_string()).into_owned();
-        Box::new(Self { message, cause: error.source().map(Self::new) })
+    /// What an error goes back to, but for what the words `told` say already: many a message quotes its cause.
+    fn untold(error: Option<&(dyn Error + 'static)>, told: &str, columns: usize) -> Option<Box<Self>> {
+        let error = error?;
+        let message = error.to_string();
+        if told.contains(&message) {
+            return Self::untold(error.source(), told, columns);
+        }
+        let cause = Self::untold(error.source(), &format!("{told}\n{message}"), columns);
+        Some(Box::new(Self { message: wrapped(&error, columns, CAUSE_INDENT), cause }))
     }
 }
 
@@ -110,17 +127,27 @@ impl Diagnostic for Shown {
 mod tests {
     use miette::MietteHandlerOpts;
 
+    use std::io;
+
+    use everlog_storage::Fault;
+
     use super::*;
+    use crate::agent::AgentError;
     use crate::cli::exit::Trouble;
+    use crate::client::ClientError;
+    use crate::config::ConfigError;
+    use crate::embedded::StartError;
+    use crate::failure::Failure;
     use crate::pipeline_file;
+    use crate::server::DoorError;
 
     fn shown(yaml: &str) -> String {
         let home = tempfile::tempdir().expect("a directory");
         let file = home.path().join("p\u{1b}[31m.yaml");
         std::fs::write(&file, yaml).expect("a file");
         let error = pipeline_file::load(&file, &[]).map(|_| ()).expect_err("mistakes");
-        let handler = MietteHandlerOpts::new().color(false).build();
-        Shown::new(&Trouble::from(error)).render(&handler)
+        let handler = MietteHandlerOpts::new().color(false).wrap_lines(false).build();
+        Shown::new(&Trouble::from(error), 80).render(&handler)
     }
 
     #[test]
@@ -132,6 +159,47 @@ mod tests {
             assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text:?}");
             assert!(text.contains("\\u001b[31m.yaml"), "{text}");
         }
+    }
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        const CAUSE: &str = "the disk is on fire";
+        let cause = || io::Error::other(CAUSE);
+        let client = || ClientError::Unreachable { url: "ws://localhost:1".to_owned(), cause: CAUSE.to_owned() };
+        let fault = || Fault::io("sync", "data/commit", cause());
+        let read_only = || Fault::ReadOnly { op: "create", path: "data".into(), source: cause() };
+        let unreadable = || ConfigError::Unreadable { path: "mcp.yaml".into(), cause: cause() };
+        let troubles = [
+            Trouble::from(client()),
+            Trouble::from(AgentError::Rejected { name: "worker".to_owned(), cause: client() }),
+            Trouble::from(StartError::from(Failure::from(fault()))),
+            Trouble::from(StartError::Thread(cause())),
+            Trouble::from(StartError::Broken(CAUSE.to_owned())),
+            Trouble::from(StartError::Door(DoorError::Bind { host: "localhost".to_owned(), port: 1, source: cause() })),
+            Trouble::from(Failure::from(fault())),
+            Trouble::from(Failure::from(read_only())),
+            Trouble::from(Failure::Record { seq: 1, detail: CAUSE.to_owned() }),
+            Trouble::from(unreadable()),
+            Trouble::from(cause()),
+            Trouble::Usage(CAUSE.to_owned()),
+            Trouble::Failed(CAUSE.to_owned()),
+        ];
+        let handler = MietteHandlerOpts::new().color(false).width(1_000).build();
+        for trouble in troubles {
+            let told = Shown::new(&trouble, usize::MAX).render(&handler);
+            assert_eq!(told.matches(CAUSE).count(), 1, "{told}");
+            assert_eq!(told.trim().lines().count(), 1, "the message has its cause: {told}");
+        }
+    }
+
+    #[test]
+    fn a_cause_that_the_message_leaves_out_is_told_below_it() {
+        #[derive(Debug, thiserror::Error, Diagnostic)]
+        #[error("no history")]
+        struct Top(#[source] io::Error);
+        let handler = MietteHandlerOpts::new().color(false).build();
+        let told = Shown::new(&Top(io::Error::other("no disk")), usize::MAX).render(&handler);
+        assert!(told.contains("no history") && told.contains("no disk"), "{told}");
     }
 
     #[test]

@@ -5,15 +5,16 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::color::{self, Tone};
+use super::color::Tone;
 use super::exit::{Exit, Trouble};
+use super::grid::{self, Look};
 use super::list::{Ask, agents, ps, short, tasks as task_list};
 use super::output::{self, Output};
 use super::remote::{self, Remote};
 use super::resolve::{self, Sort};
 use super::server_url::ServerUrl;
 use super::tasks::Counts;
-use super::{grid, terminal, when};
+use super::{terminal, when};
 
 const EXAMPLES: &str = "Examples:
   everlog status iris             a pipeline
@@ -23,9 +24,6 @@ const EXAMPLES: &str = "Examples:
 
 /// Tasks named in each part of the view of a pipeline.
 const NAMED_MAX: usize = 5;
-
-/// Characters of a progress bar.
-const BAR_CHARS: usize = 30;
 
 /// The command line of `status`.
 #[derive(Debug, clap::Args)]
@@ -48,7 +46,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
             output::print(&mut std::io::stdout(), &record, args.output)?;
             return Ok(Exit::Ok);
         }
-        let mut view = View { text: String::new(), now: when::now(), colors: color::on_stdout() };
+        let mut view = View { text: String::new(), now: when::now(), look: Look::of_stdout() };
         match sort {
             Sort::Pipeline => view.pipeline(remote, &record).await?,
             Sort::Task => view.task(&record),
@@ -64,7 +62,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
 pub(super) struct View {
     pub(super) text: String,
     pub(super) now: Timestamp,
-    pub(super) colors: bool,
+    pub(super) look: Look,
 }
 
 impl View {
@@ -72,8 +70,9 @@ impl View {
     fn title(&mut self, record: &Value, status: &str, what: &str) {
         let name = terminal::one_line(record["name"].as_str().unwrap_or_default());
         let id = terminal::one_line(record["id"].as_str().unwrap_or_default());
-        let status = Tone::of(status).paint(&terminal::one_line(status), self.colors);
-        let _ = writeln!(self.text, "{name}  {status}  {}", Tone::Quiet.paint(&format!("{what} {id}"), self.colors));
+        let status = Tone::of(status).paint(&terminal::one_line(status), self.look.colors);
+        let _ =
+            writeln!(self.text, "{name}  {status}  {}", Tone::Quiet.paint(&format!("{what} {id}"), self.look.colors));
     }
 
     /// One fact a line; nothing where there is nothing to say.
@@ -104,7 +103,7 @@ impl View {
     pub(super) fn pipeline_head(&mut self, pipeline: &Value) {
         let (text, counts) = (|field: &str| pipeline[field].as_str().unwrap_or_default(), Counts::of(pipeline));
         self.title(pipeline, ps::status(pipeline), "pipeline");
-        let _ = writeln!(self.text, "  {} {counts}", grid::bar(counts.part(), BAR_CHARS));
+        let _ = writeln!(self.text, "{}", grid::with_bar(&format!("  {counts}"), counts.part(), self.look));
         self.time("created", pipeline, "created_at");
         self.time("started", pipeline, "started_at");
         self.time("ended", pipeline, "completed_at");
@@ -120,7 +119,7 @@ impl View {
 
     pub(super) fn named(&mut self, title: &str, tasks: &[Value], count: u64) {
         let tone = Tone::of(title);
-        let _ = writeln!(self.text, "\n{}", tone.paint(title, self.colors));
+        let _ = writeln!(self.text, "\n{}", tone.paint(title, self.look.colors));
         for task in tasks {
             let name = terminal::one_line(task["name"].as_str().unwrap_or_default());
             let took = when::span(task, self.now).map(|took| format!("  {took}")).unwrap_or_default();
@@ -149,12 +148,12 @@ impl View {
         self.fact("waits for", waiting.map(|count| format!("{count} tasks")).unwrap_or_default());
         self.fact("retry of", short(&task["retry_of"]));
         let running = task["status"] == "running";
-        let progress = task["progress"].as_f64().filter(|_| running);
+        let progress = task["progress"].as_f64().filter(|part| running && *part > 0.0);
         self.fact("progress", progress.map(|part| format!("{:.0} %", part * 100.0)).unwrap_or_default());
         self.fact("command", command(task));
         self.fact("error", task["error_info"]["message"].as_str().unwrap_or_default());
         if task["status"] == "completed" {
-            self.fact("result", terminal::shortened(&output::compact(&task["result"]), output::CELL_CHARS_MAX));
+            self.fact("result", terminal::shortened(&output::compact(&task["result"]), grid::CELL_COLUMNS_MAX));
         }
     }
 
@@ -174,5 +173,5 @@ impl View {
 /// The program and its arguments.
 fn command(task: &Value) -> String {
     let words = task["config"]["command"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    terminal::shortened(&words.collect::<Vec<_>>().join(" "), output::CELL_CHARS_MAX)
+    terminal::shortened(&words.collect::<Vec<_>>().join(" "), grid::CELL_COLUMNS_MAX)
 }

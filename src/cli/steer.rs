@@ -3,9 +3,10 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::each::each;
+use super::each::{self, Done, each};
 use super::exit::{Exit, Trouble};
 use super::list::{ps, short};
+use super::output::Output;
 use super::remote::{self, Remote};
 use super::resolve;
 use super::server_url::ServerUrl;
@@ -17,6 +18,9 @@ pub(super) struct Pipelines {
     /// Pipelines: names, ids or parts of them, or @last
     #[arg(required = true, value_name = "PIPELINE")]
     pipelines: Vec<String>,
+    /// How to print what became of them
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     server: ServerUrl,
 }
@@ -95,6 +99,9 @@ pub(super) struct Cancel {
     /// Why, for the record
     #[arg(long)]
     reason: Option<String>,
+    /// How to print what became of them
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     server: ServerUrl,
 }
@@ -122,13 +129,21 @@ pub(super) async fn stop(args: Stop) -> Result<Exit, Trouble> {
 impl Pipelines {
     /// Calls `method` for each pipeline, with `params` beside its id.
     async fn steer(&self, method: &str, told: &str, params: Value) -> Result<Exit, Trouble> {
+        self.each(async |remote, pipeline| {
+            let id = json!({"pipeline_id": pipeline["id"]});
+            let mut params = params.clone();
+            params["pipeline_id"] = pipeline["id"].clone();
+            remote.call(method, params).await?;
+            done(remote, &pipeline, told, self.output, "pipeline/status", id).await
+        })
+        .await
+    }
+
+    /// Does `work` with the record of each pipeline.
+    async fn each(&self, work: impl AsyncFn(&Remote, Value) -> Result<Done, Trouble>) -> Result<Exit, Trouble> {
         remote::with(&self.server, async |remote| {
-            each(remote, &self.pipelines, async |remote, called| {
-                let pipeline = resolve::pipeline(remote, called).await?;
-                let mut params = params.clone();
-                params["pipeline_id"] = pipeline["id"].clone();
-                remote.call(method, params).await?;
-                Ok(line(&pipeline, told))
+            each(remote, &self.pipelines, each::PIPELINES, self.output, async |remote, called| {
+                work(remote, resolve::pipeline(remote, called).await?).await
             })
             .await
         })
@@ -138,33 +153,46 @@ impl Pipelines {
 
 pub(super) async fn delete(args: Delete) -> Result<Exit, Trouble> {
     let Delete { force, which } = args;
-    remote::with(&which.server, async |remote| {
-        each(remote, &which.pipelines, async |remote, called| {
-            let pipeline = resolve::pipeline(remote, called).await?;
+    which
+        .each(async |remote, pipeline| {
             let params = json!({"pipeline_id": pipeline["id"]});
             let stopped = force && matches!(ps::status(&pipeline), "running" | "paused" | "stopping");
             if stopped {
                 remote.call("pipeline/stop", params.clone()).await?;
             }
             remote.call("pipeline/delete", params).await?;
-            Ok(line(&pipeline, if stopped { "stopped and deleted" } else { "deleted" }))
+            let line = line(&pipeline, if stopped { "stopped and deleted" } else { "deleted" });
+            // What is gone has no newer record.
+            Ok(Done { line, record: pipeline })
+        })
+        .await
+}
+
+pub(super) async fn cancel(args: Cancel) -> Result<Exit, Trouble> {
+    let Cancel { tasks, pipeline, reason, output, server } = args;
+    remote::with(&server, async |remote| {
+        each(remote, &tasks, each::TASKS, output, async |remote: &Remote, called: &str| {
+            let task = resolve::task(remote, called, pipeline.as_deref()).await?;
+            let id = json!({"task_id": task["id"]});
+            remote.call("task/cancel", json!({"task_id": task["id"], "reason": reason})).await?;
+            done(remote, &task, "cancelled", output, "task/status", id).await
         })
         .await
     })
     .await
 }
 
-pub(super) async fn cancel(args: Cancel) -> Result<Exit, Trouble> {
-    let Cancel { tasks, pipeline, reason, server } = args;
-    remote::with(&server, async |remote| {
-        each(remote, &tasks, async |remote: &Remote, called: &str| {
-            let task = resolve::task(remote, called, pipeline.as_deref()).await?;
-            remote.call("task/cancel", json!({"task_id": task["id"], "reason": reason})).await?;
-            Ok(line(&task, "cancelled"))
-        })
-        .await
-    })
-    .await
+/// What was done: a line about the record as it was, or, for programs, the record as it is now.
+async fn done(
+    remote: &Remote,
+    record: &Value,
+    told: &str,
+    output: Output,
+    look: &str,
+    id: Value,
+) -> Result<Done, Trouble> {
+    let record_now = if output == Output::Table { Value::Null } else { remote.call(look, id).await? };
+    Ok(Done { line: line(record, told), record: record_now })
 }
 
 /// `iris (5c0ffee1) started`.

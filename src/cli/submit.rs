@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::closing::Closing;
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
 use super::remote::{self, Remote};
 use super::server_url::ServerUrl;
-use super::wait::Closing;
 use super::{steer, watch};
 use crate::pipeline_file::{self, Setting};
 use crate::submission::Submission;
@@ -52,7 +52,7 @@ pub(super) struct Args {
 impl Args {
     /// What another program reads is the id or JSON, and nothing else.
     fn closing(&self) -> Closing {
-        if self.quiet || self.output != Output::Table { Closing::Stderr } else { Closing::Stdout }
+        if self.quiet || self.output != Output::Table { Closing::Nothing } else { Closing::Line }
     }
 }
 
@@ -118,9 +118,9 @@ mod tests {
             let line = ["submit", "pipeline.yaml", "--wait"].iter().chain(more);
             Line::try_parse_from(line).expect("a command line").args.closing()
         };
-        assert_eq!(closing(&[]), Closing::Stdout);
-        assert_eq!(closing(&["-q"]), Closing::Stderr);
-        assert_eq!(closing(&["--output", "json"]), Closing::Stderr);
-        assert_eq!(closing(&["--output", "ndjson"]), Closing::Stderr);
+        assert_eq!(closing(&[]), Closing::Line);
+        assert_eq!(closing(&["-q"]), Closing::Nothing);
+        assert_eq!(closing(&["--output", "json"]), Closing::Nothing);
+        assert_eq!(closing(&["--output", "ndjson"]), Closing::Nothing);
     }
 }

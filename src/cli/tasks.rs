@@ -5,10 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::list::Ask;
+use super::remote::Remote;
 use crate::client::{Client, ClientError};
-
-/// Tasks asked for at once: well under a frame (protocol §1) with results of the usual size.
-const PAGE: usize = 200;
 
 /// A task as the coordinator tells it: the fields that are shown.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -111,25 +110,9 @@ pub(super) async fn list(
     status: Option<&str>,
     at_most: usize,
 ) -> Result<Vec<TaskRow>, ClientError> {
-    let mut tasks: Vec<TaskRow> = Vec::new();
-    while tasks.len() < at_most {
-        let limit = PAGE.min(at_most - tasks.len());
-        let mut params = json!({"pipeline_id": pipeline_id, "limit": limit, "offset": tasks.len()});
-        if let Some(status) = status {
-            params["status"] = json!(status);
-        }
-        let page = page(client.call("task/list", params).await?)?;
-        let seen = tasks.len();
-        tasks.extend(page);
-        if tasks.len() == seen {
-            break;
-        }
-    }
-    Ok(tasks)
-}
-
-fn page(mut answer: Value) -> Result<Vec<TaskRow>, ClientError> {
-    let tasks = answer.get_mut("tasks").map(Value::take).unwrap_or_default();
-    serde_json::from_value(tasks)
-        .map_err(|error| ClientError::Malformed { method: "task/list".to_owned(), cause: error.to_string() })
+    let remote = Remote::of(client);
+    let filters = json!({"pipeline_id": pipeline_id, "status": status});
+    let ask = Ask { limit: Some(at_most), ..Ask::new("task/list", "tasks", filters) };
+    let tasks = Value::Array(ask.all(&remote).await?);
+    serde_json::from_value(tasks).map_err(|error| remote.malformed(ask.method, &format!("a field of a task: {error}")))
 }

@@ -2,6 +2,27 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+
+use console::{measure_text_width, truncate_str};
+use rustix::termios::tcgetwinsize;
+
+/// Whether this is a terminal that does what it is told: moves its cursor, shows colours.
+pub(super) fn obeys(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Rows and columns of a terminal; `None` of what is none, and where it does not know them and says 0.
+pub(super) fn size(of: impl AsFd) -> (Option<usize>, Option<usize>) {
+    let known = |count: u16| (count > 0).then_some(count.into());
+    tcgetwinsize(of).map_or((None, None), |size| (known(size.ws_row), known(size.ws_col)))
+}
+
+/// Columns of a terminal, where they are known.
+pub(super) fn width(of: impl AsFd) -> Option<usize> {
+    size(of).1
+}
 
 /// Characters that a terminal obeys instead of showing, or that reorder what is shown.
 fn acts(character: char) -> bool {
@@ -54,13 +75,44 @@ pub(super) fn same_bytes(text: &str) -> String {
     shown
 }
 
-/// At most `chars` characters of one line, with an ellipsis where some are missing.
-pub(super) fn shortened(text: &str, chars: usize) -> String {
-    let text = one_line(text);
-    if text.chars().count() <= chars {
-        return text;
+/// One line of at most so many columns of the terminal, with an ellipsis where something is missing.
+pub(super) fn shortened(text: &str, columns: usize) -> String {
+    truncate_str(&one_line(text), columns, "…").into_owned()
+}
+
+/// A message in lines of at most so many columns, broken between words. What is to be typed stays whole, so that it can be
+/// copied: a command at the end of a line, and whatever is in backquotes.
+pub(super) fn wrapped(text: &str, columns: usize) -> String {
+    text.split('\n').map(|line| wrapped_line(line, columns)).collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped_line(line: &str, columns: usize) -> String {
+    let (mut wrapped, mut used) = (String::new(), 0);
+    for unit in units(line) {
+        if used > 0 && used + measure_text_width(unit.trim_end()) > columns {
+            wrapped.truncate(wrapped.trim_end().len());
+            wrapped.push('\n');
+            used = 0;
+        }
+        wrapped.push_str(unit);
+        used += measure_text_width(unit);
     }
-    text.chars().take(chars.saturating_sub(1)).chain(['…']).collect()
+    wrapped
+}
+
+/// The parts of a line that stay whole, each with the blank behind it.
+fn units(line: &str) -> Vec<&str> {
+    let command = line.rfind(": everlog ").map_or(line.len(), |colon| colon + ": ".len());
+    let (mut units, mut start, mut quoted) = (Vec::new(), 0, false);
+    for (place, character) in line.char_indices().take_while(|(place, _)| *place < command) {
+        quoted ^= character == '`';
+        if character == ' ' && !quoted {
+            units.push(&line[start..=place]);
+            start = place + 1;
+        }
+    }
+    units.push(&line[start..]);
+    units
 }
 
 #[cfg(test)]
@@ -89,8 +141,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_typed_is_not_broken() {
+        let told = "it is 日本語; start one with `everlog serve`, or see what there is: everlog tasks nightly\nshort";
+        assert_eq!(
+            wrapped(told, 20).lines().collect::<Vec<_>>(),
+            [
+                "it is 日本語; start",
+                "one with",
+                "`everlog serve`, or",
+                "see what there is:",
+                "everlog tasks nightly",
+                "short"
+            ]
+        );
+        assert_eq!(wrapped(told, 200), told);
+        assert_eq!(wrapped("a-word-that-is-too-long for it", 8), "a-word-that-is-too-long\nfor it");
+    }
+
+    #[test]
     fn shortened_text_says_so() {
         assert_eq!(shortened("abcdef", 4), "abc…");
         assert_eq!(shortened("abcd", 4), "abcd");
+        let wide: Vec<String> = [7, 6, 5, 4, 1].map(|columns| shortened("日本語!", columns)).into();
+        assert_eq!(wide, ["日本語!", "日本…", "日本…", "日…", "…"]);
+        assert_eq!(shortened("🙂🙂", 3), "🙂…");
     }
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
+use super::progress::Progress;
 use super::{hint, say, terminal};
 use crate::history::{Checked, Verification};
 
@@ -23,12 +23,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     Trouble::unless_data(&args.data)?;
-    let bar = progress_bar();
-    let verification = Verification::of(&args.data, |done, of| {
-        bar.set_length(of);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
+    let mut progress = Progress::start();
+    let verification = Verification::of(&args.data, |done, of| progress.show(done, of));
+    drop(progress);
     let verification = verification?;
     let rows = verification.parts.iter();
     match args.output {
@@ -48,12 +45,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         }
     }
     Ok(if verification.is_whole() { Exit::Ok } else { Exit::Damaged })
-}
-
-/// On a terminal only: elsewhere indicatif draws nothing.
-pub(super) fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} records, {eta} left");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn state(checked: &Checked) -> String {

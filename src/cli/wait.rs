@@ -6,12 +6,13 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
+use super::each::{self, Done, Report};
 use super::exit::{Exit, Trouble};
 use super::list::{ps, short};
+use super::output::Output;
 use super::remote::{Contact, Feed, Update};
 use super::server_url::ServerUrl;
-use super::tasks::Counts;
-use super::{resolve, steer, terminal, when};
+use super::{closing, resolve, steer, terminal, when};
 
 const EXAMPLES: &str = "Examples:
   everlog wait iris
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// Wait for them to complete, or to end in any way
     #[arg(long = "for", value_name = "WHAT", value_enum, default_value_t = Goal::Completed)]
     goal: Goal,
+    /// How to print how they ended
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     server: ServerUrl,
 }
@@ -59,15 +63,23 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
         }
         open.push(pipeline);
     }
-    let waiting = until_ended(&mut feed, &mut open);
-    let worst = match args.timeout {
-        None => waiting.await?,
+    let mut report = Report::new(std::io::stdout(), each::PIPELINES, args.output);
+    let mut worst = Exit::Ok;
+    let waiting = until_ended(&mut feed, &mut open, |pipeline| {
+        report.done(Done { line: closing::last_line(&pipeline), record: pipeline.clone() });
+        worst = worst.max(closing::advise(&pipeline));
+    });
+    let late = match args.timeout {
+        None => waiting.await.err(),
         Some(limit) => match timeout(limit, waiting).await {
-            Ok(ended) => ended?,
-            Err(_elapsed) => return Err(too_long(limit, &open)),
+            Ok(ended) => ended.err(),
+            Err(_elapsed) => Some(too_long(limit, &open)),
         },
     };
-    Ok(if args.goal == Goal::Ended { Exit::Ok } else { worst })
+    let reached = if args.goal == Goal::Ended { Exit::Ok } else { worst };
+    let Some(trouble) = late else { return report.ended(reached) };
+    open.into_iter().for_each(|pipeline| report.failed(pipeline, &trouble));
+    report.ended(super::tell(trouble))
 }
 
 fn too_long(limit: Duration, open: &[Value]) -> Trouble {
@@ -79,15 +91,14 @@ fn too_long(limit: Duration, open: &[Value]) -> Trouble {
     Trouble::TimedOut(format!("after {limit}: {}; it goes on, look with: everlog ps", still.join(", ")))
 }
 
-/// Tells the end of each pipeline in `open` and takes it out; the worst of their exit codes.
-async fn until_ended(feed: &mut Feed, open: &mut Vec<Value>) -> Result<Exit, Trouble> {
-    let mut worst = Exit::Ok;
+/// Hands on each pipeline of `open` that has ended, and takes it out, until none is left.
+async fn until_ended(feed: &mut Feed, open: &mut Vec<Value>, mut ended: impl FnMut(Value)) -> Result<(), Trouble> {
     let mut contact = Contact::default();
     loop {
-        let (_, told) = contact.take(look(feed, open, &mut worst).await)?;
+        let (_, told) = contact.take(look(feed, open, &mut ended).await)?;
         told.into_iter().for_each(super::hint);
         if open.is_empty() {
-            return Ok(worst);
+            return Ok(());
         }
         tokio::select! {
             () = news(feed, open) => {}
@@ -96,11 +107,11 @@ async fn until_ended(feed: &mut Feed, open: &mut Vec<Value>) -> Result<Exit, Tro
     }
 }
 
-async fn look(feed: &Feed, open: &mut Vec<Value>, worst: &mut Exit) -> Result<(), Trouble> {
+async fn look(feed: &Feed, open: &mut Vec<Value>, ended: &mut impl FnMut(Value)) -> Result<(), Trouble> {
     for n in (0..open.len()).rev() {
         open[n] = feed.remote().call("pipeline/status", json!({"pipeline_id": open[n]["id"]})).await?;
-        if has_ended(&open[n]) {
-            *worst = conclude(&open.remove(n), Closing::Stdout)?.max(*worst);
+        if closing::has_ended(&open[n]) {
+            ended(open.remove(n));
         }
     }
     Ok(())
@@ -115,37 +126,4 @@ async fn news(feed: &mut Feed, open: &[Value]) {
             Update::News(_) => {}
         }
     }
-}
-
-/// Whether a pipeline keeps its status (protocol §5).
-pub(super) fn has_ended(pipeline: &Value) -> bool {
-    matches!(pipeline["status"].as_str(), Some("completed" | "failed" | "error"))
-}
-
-/// Where the closing line of a pipeline goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Closing {
-    /// It is what was asked for.
-    Stdout,
-    /// Stdout holds something else, for another program.
-    Stderr,
-}
-
-/// Tells how a pipeline ended, and what can be done about it.
-pub(super) fn conclude(pipeline: &Value, closing: Closing) -> Result<Exit, Trouble> {
-    let (status, counts) = (ps::status(pipeline), Counts::of(pipeline));
-    let took = when::span(pipeline, when::now()).map(|took| format!(" in {took}")).unwrap_or_default();
-    let line = steer::line(pipeline, &format!("{}{took}: {counts}", terminal::one_line(status)));
-    match closing {
-        Closing::Stdout => super::unless_left(super::say(&line))?,
-        Closing::Stderr => super::hint(&line),
-    }
-    if status == "completed" {
-        return Ok(Exit::Ok);
-    }
-    if let Some(error) = pipeline["error_info"]["message"].as_str() {
-        super::hint(&terminal::one_line(error));
-    }
-    super::hint(&format!("run again what is missing with: everlog retry {}", short(&pipeline["id"])));
-    Ok(Exit::Failed)
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::connection::NOTIFICATIONS_UNREAD_MAX;
 use super::testing::{Coordinator, Indoors, Peer, envelope};
+use super::traffic::NOTIFICATIONS_UNREAD_MAX;
 use super::*;
 
 async fn open(endpoint: impl Into<Endpoint>) -> Result<(Connection, Notifications), ClientError> {
@@ -205,7 +205,7 @@ async fn an_address_without_a_coordinator_is_named_with_the_next_step() {
     let url = coordinator.url();
     drop(coordinator);
     let error = open(&url).await.expect_err("nobody listens").to_string();
-    assert!(error.contains(&url) && error.contains("everlog serve"), "{error}");
+    assert!(error.contains(&url) && error.contains("connect to another address"), "{error}");
     let nonsense = open("nonsense").await.expect_err("no address");
     assert!(matches!(nonsense, ClientError::BadAddress { .. }), "{nonsense:?}");
 }
@@ -229,7 +229,7 @@ async fn a_refused_handshake_brings_the_sentence_of_the_coordinator() {
         assert!(matches!(error, ClientError::TurnedAway { .. }), "{error:?}");
         assert_eq!(error.is_transient(), transient);
         let said = error.to_string();
-        assert!(said.contains("the reason, in words") && !said.contains("everlog serve"), "{said}");
+        assert!(said.contains("the reason, in words") && !said.contains("another address"), "{said}");
     }
 }
 

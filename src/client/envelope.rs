@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::code;
 use crate::clock;
@@ -69,13 +70,28 @@ pub(crate) struct Envelope {
     pub(crate) error: Option<ErrorObject>,
 }
 
+/// A request as it is written: its parameters need not be a tree of values, which for a large pipeline would cost most.
+#[derive(Debug, Serialize)]
+pub(super) struct Request<'a, P> {
+    id: Uuid,
+    #[serde(rename = "type")]
+    kind: Kind,
+    method: &'a str,
+    timestamp: String,
+    params: P,
+    result: (),
+    error: (),
+}
+
+impl<'a, P: Serialize> Request<'a, P> {
+    pub(super) fn new(id: Uuid, method: &'a str, params: P) -> Self {
+        Self { id, kind: Kind::Request, method, timestamp: clock::now_text(), params, result: (), error: () }
+    }
+}
+
 impl Envelope {
     fn new(id: String, kind: Kind, method: &str, params: Value, result: Value) -> Self {
         Self { id, kind, method: method.to_owned(), timestamp: clock::now_text(), params, result, error: None }
-    }
-
-    pub(crate) fn request(id: String, method: &str, params: Value) -> Self {
-        Self::new(id, Kind::Request, method, params, Value::Null)
     }
 
     pub(crate) fn notification(id: String, method: &str, params: Value) -> Self {

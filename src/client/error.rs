@@ -7,10 +7,7 @@ use serde_json::Value;
 #[non_exhaustive]
 pub enum ClientError {
     /// No connection could be made.
-    #[error(
-        "the coordinator at {url} cannot be reached: {cause}; start one with `everlog serve`, \
-         or name another one with --server"
-    )]
+    #[error("the coordinator at {url} cannot be reached: {cause}; start one there, or connect to another address")]
     Unreachable {
         /// The address that was tried.
         url: String,
@@ -67,7 +64,7 @@ pub enum ClientError {
     /// No answer in time; whether the call took effect is not known.
     #[error(
         "`{method}` was not answered within {seconds} s; the coordinator may be overloaded: \
-         try again, or raise MCP_CLIENT_TIMEOUT"
+         try again, or raise the request timeout (`ClientOptions::request_timeout`, MCP_CLIENT_TIMEOUT)"
     )]
     TimedOut {
         /// The method called.
@@ -159,6 +156,8 @@ pub mod code {
         PIPELINE_ALIVE = -40005;
         /// The pipeline has ended.
         PIPELINE_ENDED = -40006;
+        /// Not all of the pipeline's tasks are there yet.
+        PIPELINE_INCOMPLETE = -40007;
         /// No such task.
         TASK_NOT_FOUND = -40011;
         /// The task is assigned already.

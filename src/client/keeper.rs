@@ -21,12 +21,8 @@ use crate::backoff::Backoff;
 #[derive(Debug)]
 pub(super) enum Link {
     Up(Connection),
-    Down {
-        /// How many attempts to connect have failed so far, over the client's whole life.
-        failures: u64,
-        /// The newest trouble.
-        cause: ClientError,
-    },
+    /// Not now; the newest trouble.
+    Down(ClientError),
     /// For good, and why.
     Closed(ClientError),
 }
@@ -60,8 +56,6 @@ pub(super) struct Keeper {
     link: watch::Sender<Link>,
     commands: mpsc::UnboundedReceiver<Command>,
     readers: BTreeMap<ReaderId, Reader>,
-    /// Failed attempts to connect, over the client's whole life.
-    failures: u64,
     renewals: FuturesUnordered<BoxFuture<'static, (ReaderId, Result<(), ClientError>)>>,
 }
 
@@ -73,7 +67,7 @@ impl Keeper {
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let (readers, renewals) = (BTreeMap::new(), FuturesUnordered::new());
-        Self { endpoint, options, link, commands, readers, failures: 0, renewals }
+        Self { endpoint, options, link, commands, readers, renewals }
     }
 
     /// Keeps the client connected until it is closed or dropped.
@@ -116,7 +110,7 @@ impl Keeper {
         let (endpoint, options) = (self.endpoint.clone(), self.options.clone());
         let mut backoff = Backoff::default();
         loop {
-            self.link.send_replace(Link::Down { failures: self.failures, cause });
+            self.link.send_replace(Link::Down(cause));
             let attempt = async {
                 tokio::time::sleep(backoff.next()).await;
                 Connection::open(&endpoint, &options).await
@@ -133,7 +127,6 @@ impl Keeper {
                 Err(ended @ ClientError::Ended) => return Err(Closed(ended)),
                 Err(error) => {
                     tracing::debug!(%error, "not connected; trying again");
-                    self.failures += 1;
                     cause = error;
                 }
             }
@@ -180,12 +173,20 @@ impl Keeper {
         }
     }
 
-    fn renewed(&self, id: ReaderId, renewed: Result<(), ClientError>) {
-        match (renewed, self.readers.get(&id)) {
-            (Ok(()), Some(reader)) => drop(reader.updates.send(Update::Resumed)),
+    fn renewed(&mut self, id: ReaderId, renewed: Result<(), ClientError>) {
+        let update = match renewed {
+            Ok(()) => Update::Resumed,
             // The next connection renews it.
-            (Err(ClientError::Closed { .. }), _) | (Ok(()), None) => {}
-            (Err(error), _) => tracing::error!(%error, "a subscription could not be resumed"),
+            Err(ClientError::Closed { .. }) => return,
+            Err(error) => Update::Ended { reason: error.to_string() },
+        };
+        let is_end = matches!(update, Update::Ended { .. });
+        if let Some(reader) = self.readers.get(&id) {
+            // Without a receiver the reader is about to be removed.
+            let _ = reader.updates.send(update);
+        }
+        if is_end {
+            self.readers.remove(&id);
         }
     }
 }

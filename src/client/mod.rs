@@ -12,6 +12,7 @@ mod envelope;
 mod error;
 mod keeper;
 mod options;
+mod pending;
 mod subscription;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -19,6 +20,7 @@ pub(crate) mod testing;
 mod tests;
 mod traffic;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -29,7 +31,6 @@ use uuid::Uuid;
 
 use crate::api::Topics;
 use crate::api::methods::SUBSCRIBE;
-use crate::backoff::Backoff;
 pub(crate) use connection::{Call, Connection, Notifications};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::{Dial, FrameSink, FrameStream};
@@ -37,7 +38,6 @@ pub(crate) use envelope::{Envelope, ErrorObject};
 pub use error::{ClientError, code};
 use keeper::{Command, Keeper, Link, Reader};
 pub use options::ClientOptions;
-pub(crate) use options::REQUEST_TIMEOUT;
 pub use subscription::{Subscription, Update};
 
 /// The largest frame a coordinator accepts, in bytes, unless its operator raised the limit (protocol §1).
@@ -56,6 +56,7 @@ const _: () = assert!((CALLS_IN_FLIGHT_MAX as u64) < crate::server::limits::IN_F
 
 /// What the coordinator tells without being asked.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Notification {
     /// For example `pipeline/completed`.
     pub method: String,
@@ -85,6 +86,7 @@ struct Shared {
     next_reader: AtomicU64,
     turns: Semaphore,
     max_retries: u32,
+    patience: Duration,
 }
 
 impl Client {
@@ -94,7 +96,7 @@ impl Client {
     /// # Errors
     /// As [`Client::connect_with`], and [`ClientError::BadSetting`] for the environment.
     pub async fn connect(endpoint: impl Into<Endpoint>) -> Result<Self, ClientError> {
-        Self::connect_with(endpoint, ClientOptions::from_env(|name| std::env::var(name).ok())?).await
+        Self::connect_with(endpoint, ClientOptions::from_env()?).await
     }
 
     /// Connects to a coordinator as `options` say. This first time is tried once, so that a mistake shows at once; from
@@ -106,12 +108,12 @@ impl Client {
     pub async fn connect_with(endpoint: impl Into<Endpoint>, options: ClientOptions) -> Result<Self, ClientError> {
         let endpoint = endpoint.into();
         let (connection, notifications) = Connection::open(&endpoint, &options).await?;
-        let max_retries = options.max_retries;
+        let (max_retries, patience) = (options.max_retries, options.patience());
         let (link, linked) = watch::channel(Link::Up(connection.clone()));
         let (keeper, commands) = mpsc::unbounded_channel();
         tokio::spawn(Keeper::new(endpoint, options, link, commands).run(connection, notifications));
         let (next_reader, turns) = (AtomicU64::new(0), Semaphore::new(CALLS_IN_FLIGHT_MAX));
-        Ok(Self { shared: Arc::new(Shared { link: linked, keeper, next_reader, turns, max_retries }) })
+        Ok(Self { shared: Arc::new(Shared { link: linked, keeper, next_reader, turns, max_retries, patience }) })
     }
 
     /// Calls `method` and waits for its result, over as many connections as [`ClientOptions::max_retries`] allows. What
@@ -131,13 +133,29 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn call_as(&self, id: Uuid, method: &str, params: Value) -> Result<Value, ClientError> {
-        let call = Call::new(id, method, params)?;
+        let mut result = Value::Null;
+        self.call_in_order([Call::new(id, method, params)], |answer| result = answer).await?;
+        Ok(result)
+    }
+
+    /// Makes calls that rest on those before them, without waiting for the answers between. A connection that is lost meanwhile
+    /// changes nothing: what was not answered is sent again in the same order, so none overtakes one that it rests on.
+    ///
+    /// # Errors
+    /// As [`Client::call`], for the first call that fails. Some of those behind it may have taken effect.
+    pub(crate) async fn call_in_order(
+        &self,
+        calls: impl IntoIterator<Item = Result<Call, ClientError>>,
+        mut answered: impl FnMut(Value),
+    ) -> Result<(), ClientError> {
+        let (mut calls, mut unanswered) = (calls.into_iter().fuse(), VecDeque::new());
         // Nobody closes the semaphore; without a turn the coordinator itself would say no.
         let _turn = self.shared.turns.acquire().await;
-        let mut backoff = Backoff::default();
+        let mut pauses = ClientOptions::pauses();
         let mut retries = 0;
         loop {
-            let error = match self.connection().await?.exchange(&call).await {
+            let connection = self.connection().await?;
+            let error = match connection.exchange_all(&mut unanswered, &mut calls, &mut answered).await {
                 Err(error) if error.deserves_repetition() => error,
                 settled => return settled,
             };
@@ -146,7 +164,7 @@ impl Client {
             }
             retries += 1;
             if !matches!(error, ClientError::Closed { .. }) {
-                tokio::time::sleep(backoff.next()).await;
+                tokio::time::sleep(pauses.next()).await;
             }
         }
     }
@@ -167,7 +185,7 @@ impl Client {
         let subscription = Subscription::new(self.shared.next_reader.fetch_add(1, Relaxed), reader, self.clone());
         let (added, is_added) = oneshot::channel();
         self.tell_keeper(Command::Add(subscription.id, Reader { topics, updates }, added));
-        is_added.await.map_err(|_gone| ClientError::closed_here())?;
+        is_added.await.map_err(|_gone| self.why_closed())?;
         self.call(method, params).await?;
         Ok(subscription)
     }
@@ -186,6 +204,14 @@ impl Client {
         matches!(*self.shared.link.borrow(), Link::Closed(_)) || self.shared.link.has_changed().is_err()
     }
 
+    /// Why there is no keeper any more.
+    fn why_closed(&self) -> ClientError {
+        match &*self.shared.link.borrow() {
+            Link::Closed(cause) => cause.clone(),
+            Link::Up(_) | Link::Down(_) => ClientError::closed_here(),
+        }
+    }
+
     fn tell_keeper(&self, command: Command) {
         // A keeper that is gone has nothing left to keep.
         let _ = self.shared.keeper.send(command);
@@ -194,23 +220,20 @@ impl Client {
     /// The present connection, or the next one if it comes soon enough.
     async fn connection(&self) -> Result<Connection, ClientError> {
         let mut link = self.shared.link.clone();
-        let mut failures_before = None;
+        let patience = tokio::time::sleep(self.shared.patience);
+        tokio::pin!(patience);
         loop {
-            match &*link.borrow_and_update() {
+            let trouble = match &*link.borrow_and_update() {
                 Link::Up(connection) if !connection.has_ended() => return Ok(connection.clone()),
                 // The keeper is about to notice.
-                Link::Up(_) => {}
-                Link::Down { failures, cause } => {
-                    let failed = *failures - *failures_before.get_or_insert(*failures);
-                    let is_final = failed > 0 && !cause.is_transient();
-                    if is_final || failed >= u64::from(self.shared.max_retries) {
-                        return Err(cause.clone());
-                    }
-                }
-                Link::Closed(cause) => return Err(cause.clone()),
-            }
-            if link.changed().await.is_err() {
-                return Err(ClientError::closed_here());
+                Link::Up(_) => None,
+                Link::Down(cause) if cause.is_transient() => Some(cause.clone()),
+                Link::Down(cause) | Link::Closed(cause) => return Err(cause.clone()),
+            };
+            tokio::select! {
+                biased;
+                changed = link.changed() => changed.map_err(|_gone| self.why_closed())?,
+                () = &mut patience, if trouble.is_some() => return Err(trouble.unwrap_or_else(|| self.why_closed())),
             }
         }
     }

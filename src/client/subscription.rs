@@ -19,6 +19,13 @@ pub enum Update {
     Resumed,
     /// This reader was too slow: so many updates were dropped. Look again.
     Missed(u64),
+    /// The connection was lost and is back, and the coordinator would not have this subscription again. Nothing follows; subscribe
+    /// anew when the reason is mended.
+    #[non_exhaustive]
+    Ended {
+        /// The coordinator's sentence.
+        reason: String,
+    },
 }
 
 /// Updates about some topics, from [`Client::subscribe`]. Dropped, it ends the subscription.
@@ -35,7 +42,7 @@ impl Subscription {
         Self { id, updates, client }
     }
 
-    /// The next update, in the order they came; `None` once the client is closed. Cancel-safe.
+    /// The next update, in the order they came; `None` once the client is closed, or after [`Update::Ended`]. Cancel-safe.
     pub async fn next(&mut self) -> Option<Update> {
         match self.updates.recv().await {
             Ok(update) => Some(update),

@@ -79,15 +79,16 @@ async fn a_call_waits_for_a_coordinator_that_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_gives_up_after_so_many_failed_attempts_and_the_next_one_tries_again() {
+async fn a_call_bears_a_restart_and_gives_up_when_its_patience_is_over_and_the_next_one_tries_again() {
     let (client, mut coordinator, peer) = connected().await;
     coordinator.shut(true);
     drop(peer);
     for call_no in 1..=2 {
-        let knocked = coordinator.knocks();
+        let (began, knocked) = (Instant::now(), coordinator.knocks());
         let error = client.call("task/list", json!({})).await.expect_err("nobody is there");
         assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
-        assert_eq!(coordinator.knocks() - knocked, 3, "call {call_no}");
+        assert_eq!(began.elapsed().as_secs(), 14, "call {call_no}");
+        assert!(coordinator.knocks() > knocked, "call {call_no}");
     }
     coordinator.shut(false);
     let calling = call(&client, "task/list", json!({}));
@@ -99,7 +100,7 @@ async fn a_call_gives_up_after_so_many_failed_attempts_and_the_next_one_tries_ag
 
 #[tokio::test(start_paused = true)]
 async fn without_retries_a_call_does_not_wait_for_a_connection() {
-    let options = ClientOptions { max_retries: 0, ..Default::default() };
+    let options = ClientOptions::default().max_retries(0);
     let (client, coordinator, mut peer) = connected_with(options).await;
     coordinator.shut(true);
     let calling = call(&client, "task/list", json!({}));
@@ -130,7 +131,7 @@ async fn a_call_that_ends_every_connection_is_not_repeated_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn only_the_time_on_a_living_connection_counts_against_a_call() {
-    let options = ClientOptions { max_retries: u32::MAX, ..Default::default() };
+    let options = ClientOptions::default().max_retries(u32::MAX);
     let (client, mut coordinator, mut peer) = connected_with(options).await;
     coordinator.shut(true);
     let calling = call(&client, "slow", json!({}));
@@ -246,6 +247,46 @@ async fn subscriptions_are_renewed_on_the_next_connection_and_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_outlives_a_coordinator_that_is_away_for_long() {
+    let (client, mut coordinator, mut peer) = connected().await;
+    let mut tasks = subscribed(&client, &mut peer, &["task/*"]).await;
+    coordinator.shut(true);
+    drop(peer);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    coordinator.shut(false);
+    let back = Instant::now();
+    let mut peer = coordinator.accept().await;
+    assert!(back.elapsed() <= Duration::from_secs(5), "{:?}", back.elapsed());
+    let renewal = peer.expect("subscribe").await;
+    peer.reply(&renewal, json!({"topics": ["task/*"]})).await;
+    assert_eq!(heard(&mut tasks).await, Update::Resumed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_is_not_renewed_ends_with_the_reason() {
+    let (client, mut coordinator, mut peer) = connected().await;
+    let mut tasks = subscribed(&client, &mut peer, &["task/*"]).await;
+    let mut beats = subscribed(&client, &mut peer, &["server/heartbeat"]).await;
+    drop(peer);
+    let mut peer = coordinator.accept().await;
+    for _ in 0..2 {
+        let renewal = peer.expect("subscribe").await;
+        match renewal["params"]["topics"][0].as_str() {
+            Some("task/*") => peer.refuse(&renewal, code::FORBIDDEN, "not for you").await,
+            _ => peer.reply(&renewal, json!({})).await,
+        }
+    }
+    let Update::Ended { reason } = heard(&mut tasks).await else { panic!("it was refused") };
+    assert!(reason.contains("not for you"), "{reason}");
+    assert_eq!(tasks.next().await, None);
+    assert_eq!(heard(&mut beats).await, Update::Resumed, "the other one goes on");
+    drop(tasks);
+    drop(peer);
+    let mut peer = coordinator.accept().await;
+    assert_eq!(peer.expect("subscribe").await["params"], json!({"topics": ["server/heartbeat"]}), "and it alone");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dropped_subscription_takes_its_topics_along_unless_another_wants_them() {
     let (client, mut coordinator, mut peer) = connected().await;
     let one = subscribed(&client, &mut peer, &["task/*", "server/heartbeat"]).await;
@@ -294,7 +335,7 @@ async fn a_slow_reader_misses_the_oldest_and_is_told_how_many() {
                 assert_eq!(notification.params["n"], json!(told), "in order, the newest kept");
                 1
             }
-            Update::Resumed => panic!("nothing was lost"),
+            Update::Resumed | Update::Ended { .. } => panic!("nothing was lost"),
         };
     }
     assert_eq!(told, sent);

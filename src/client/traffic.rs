@@ -10,12 +10,12 @@ use std::time::Duration;
 use futures_util::{Sink, SinkExt, StreamExt};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
-use super::connection::{NOTIFICATIONS_UNREAD_MAX, Shared};
 use super::endpoint::{FrameSink, FrameStream};
 use super::envelope::{Envelope, Kind};
+use super::pending::{Outgoing, Shared};
 use super::{CLOSE_TIMEOUT, ClientError, Notification};
 
 /// The coordinator pings every 20 s (protocol §1); one that says nothing for three times as long is
@@ -25,14 +25,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Frames taken from the queue for one flush; it bounds how long the first of them waits.
 const FRAMES_PER_FLUSH: usize = 256;
 
-/// What a sender wants the writer to do.
-#[derive(Debug)]
-pub(super) enum Outgoing {
-    /// Send this frame.
-    Text(Utf8Bytes),
-    /// Say goodbye; nothing is sent after it.
-    Close,
-}
+/// Notifications that may wait to be read. Beyond that the connection is ended: waiting would keep
+/// responses from the same caller, and dropping could lose an assignment.
+pub(super) const NOTIFICATIONS_UNREAD_MAX: usize = 16 * 1024;
 
 /// Starts reader and writer. The connection ends when either does.
 pub(super) fn spawn(

@@ -3,7 +3,7 @@
 
 use super::table::PREFIX;
 use super::{ConfigError, KEYS, Key, Loaded, Origin};
-use crate::protocol::distance;
+use crate::yaml::nearest;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -74,10 +74,13 @@ impl Environment {
     /// A misspelt name would silently have no effect.
     fn check_names(&self) -> Result<(), ConfigError> {
         let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
-        for name in self.0.keys().filter(|name| name.starts_with(PREFIX)) {
-            let bare = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
-            if !known.iter().any(|known| known == bare) {
-                let nearest = known.iter().min_by_key(|known| distance(known, bare)).cloned().unwrap_or_default();
+        // What all have in common makes none of them nearer.
+        let known: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
+        for name in self.0.keys() {
+            let Some(own) = name.strip_prefix(PREFIX) else { continue };
+            let own = own.strip_suffix(FILE_SUFFIX).unwrap_or(own);
+            if !known.contains(&own) {
+                let nearest = nearest(own, &known).map(|near| format!("{PREFIX}{near}"));
                 return Err(ConfigError::UnknownVariable { name: name.clone(), nearest });
             }
         }

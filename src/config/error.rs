@@ -1,9 +1,9 @@
 //! What is wrong with a configuration, shown at the place where it is.
 
 use super::{Key, Origin};
-use miette::{Diagnostic, NamedSource, SourceOffset, SourceSpan};
-use serde_saphyr::Location;
-use std::path::{Path, PathBuf};
+use crate::yaml::{Fault, FileError};
+use miette::Diagnostic;
+use std::path::PathBuf;
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -16,10 +16,10 @@ pub(crate) enum ConfigError {
         /// What the operating system said.
         cause: std::io::Error,
     },
-    /// The file says something that makes no sense.
+    /// The file says what makes no sense.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    File(#[from] Box<FileMistake>),
+    File(#[from] FileError),
     /// A value is not one that the key takes.
     #[error("{} is {}; set it to {}{}", key.path(), quoted(text), key.allowed.in_words(), told_by(origin))]
     Value {
@@ -31,12 +31,12 @@ pub(crate) enum ConfigError {
         text: String,
     },
     /// There is no key of this name.
-    #[error("the environment variable {name} names no key; did you mean {nearest}? Rename it, or unset it")]
+    #[error("the environment variable {name} names no key{}; rename it, or unset it", did_you_mean(nearest))]
     UnknownVariable {
         /// The variable.
         name: String,
-        /// The nearest that there is.
-        nearest: String,
+        /// One that is near.
+        nearest: Option<String>,
     },
     /// A value is given twice.
     #[error("the environment variables {name} and {name}_FILE are both set; unset one of them")]
@@ -62,33 +62,27 @@ fn quoted(text: &str) -> String {
 
 fn told_by(origin: &Origin) -> String {
     match origin {
-        // The place is shown in front.
-        Origin::Default | Origin::File(..) => String::new(),
+        Origin::Default => String::new(),
+        Origin::File(path, line) => format!(" in {}:{line}", path.display()),
         Origin::Variable(name) => format!(" in the environment variable {name}, or unset it"),
         Origin::Flag(name) => format!(" with {name}"),
     }
 }
 
-/// A mistake in a file.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("{}: {message}", place)]
-pub(crate) struct FileMistake {
-    /// `path:line:column`.
-    place: String,
-    message: String,
-    #[source_code]
-    text: NamedSource<String>,
-    #[label("here")]
-    at: Option<SourceSpan>,
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
 }
 
-impl FileMistake {
-    pub(super) fn new(path: &Path, text: &str, place: Option<Location>, message: String) -> Box<Self> {
-        let number = |number: u64| usize::try_from(number).unwrap_or(0);
-        let place = place.map(|at| (number(at.line()), number(at.column()))).filter(|(line, _)| *line > 0);
-        let at = place.map(|(line, column)| SourceSpan::new(SourceOffset::from_location(text, line, column), 1));
-        let suffix = place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-        let name = path.to_string_lossy();
-        Box::new(Self { place: format!("{name}{suffix}"), message, text: NamedSource::new(&name, text.to_owned()), at })
+impl ConfigError {
+    /// All that is wrong in one line, for a log.
+    pub(crate) fn in_a_line(&self) -> String {
+        match self {
+            Self::File(error) => error.faults().iter().map(Fault::in_a_line).collect::<Vec<_>>().join("; "),
+            Self::Unreadable { .. }
+            | Self::Value { .. }
+            | Self::UnknownVariable { .. }
+            | Self::BothSet { .. }
+            | Self::ValueFile { .. } => self.to_string(),
+        }
     }
 }

@@ -1,12 +1,7 @@
-//! The layer of the file: YAML with sections of keys, each of them in the table.
+//! The layer of the file: YAML with sections of keys. What it may say is in the schema, which is made from the table.
 
-use super::error::FileMistake;
-use super::{ConfigError, Environment, KEYS, Key, Loaded, Origin, SECTIONS};
-use crate::protocol::distance;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
-use std::fmt;
-use std::marker::PhantomData;
+use super::{ConfigError, Environment, KEYS, Loaded, Origin, manual};
+use crate::yaml::{self, Checker, Mistakes, Node};
 use std::path::{Path, PathBuf};
 
 /// The file that is read first when none is named.
@@ -35,74 +30,35 @@ pub(super) fn of_user(environment: &Environment) -> Option<PathBuf> {
 pub(super) fn read(path: &Path, loaded: &mut Loaded) -> Result<(), ConfigError> {
     let text =
         std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
-    let mistake = |place: Option<Location>, message: String| FileMistake::new(path, &text, place, message);
-    // A file of comments alone is null, and so is a section without keys.
-    let document: Option<Document> = serde_saphyr::from_str(&text).map_err(|error| {
-        let error = error.without_snippet();
-        mistake(error.location(), words_of(error))
-    })?;
-    for (section, keys) in document.map(|document| document.0).unwrap_or_default() {
-        if !SECTIONS.iter().any(|(known, _)| *known == section.value) {
-            let known = SECTIONS.iter().map(|(name, _)| *name).collect();
-            return Err(mistake(Some(section.referenced), unknown("section", &section.value, "", known)).into());
-        }
-        for (name, value) in keys.map(|keys| keys.0).unwrap_or_default() {
-            let is_here = |key: &&Key| key.section == section.value;
-            let Some(at) = KEYS.iter().position(|key| is_here(&key) && key.name == name.value) else {
-                let known = KEYS.iter().filter(is_here).map(|key| key.name).collect();
-                let within = format!(" in {}", section.value);
-                return Err(mistake(Some(name.referenced), unknown("key", &name.value, &within, known)).into());
-            };
-            let origin = Origin::File(path.to_owned(), line(value.referenced));
-            let text = value.value.unwrap_or_default();
-            loaded.set(at, &text, origin).map_err(|error| mistake(Some(value.referenced), error.to_string()))?;
+    let mut mistakes = Mistakes::default();
+    let document = checked(&text, &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(mistakes.within(path, Some(text)).into());
+    }
+    for (at, key) in KEYS.iter().enumerate() {
+        let section = document.as_ref().and_then(|document| document.get(key.section));
+        if let Some(value) = section.and_then(|section| section.get(key.name)) {
+            let (line, _) = yaml::place(&text, value.span);
+            loaded.set(at, &literal(value), Origin::File(path.to_owned(), line))?;
         }
     }
     Ok(())
 }
 
-fn unknown(what: &str, name: &str, within: &str, known: Vec<&str>) -> String {
-    let nearest = known.iter().min_by_key(|other| distance(other, name)).unwrap_or(&"");
-    format!("there is no {what} '{name}'{within}; did you mean '{nearest}'? Known are {}", known.join(", "))
+/// What a text says, if it says anything; it is in order if no mistakes are noted.
+fn checked<'t>(text: &'t str, mistakes: &mut Mistakes) -> Option<Node<'t>> {
+    let checker = mistakes.note(Checker::new(manual::schema(), |_| false))?;
+    let document = yaml::parse(text, mistakes);
+    let document = mistakes.note(document)??;
+    checker.file(&document, mistakes);
+    Some(document)
 }
 
-fn line(location: Location) -> usize {
-    usize::try_from(location.line()).unwrap_or(0)
-}
-
-/// What the parser says, without the place, which is shown in front already.
-fn words_of(error: &serde_saphyr::Error) -> String {
-    let words = error.to_string();
-    let place = error.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
-    place.and_then(|place| words.strip_suffix(&place).map(str::to_owned)).unwrap_or(words)
-}
-
-/// Sections with their keys.
-type Document = Map<Option<Map<Spanned<Option<String>>>>>;
-
-/// Entries in the order of the file, each with its place.
-struct Map<V>(Vec<(Spanned<String>, V)>);
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Map<V> {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_map(Entries(PhantomData))
-    }
-}
-
-struct Entries<V>(PhantomData<V>);
-
-impl<'de, V: Deserialize<'de>> Visitor<'de> for Entries<V> {
-    type Value = Map<V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("keys with their values")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = input.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Map(entries))
+/// A scalar as the environment and flags would say it: whole numbers in digits alone.
+fn literal(value: &Node<'_>) -> String {
+    match value.number().and_then(|number| number.as_f64()) {
+        // Adding nothing makes -0 the 0 that it is.
+        Some(number) => (number + 0.0).to_string(),
+        None => value.text().unwrap_or_default().to_owned(),
     }
 }

@@ -133,7 +133,7 @@ impl Allowed {
         match self {
             Self::Text => json!({"type": "string", "minLength": 1}),
             Self::Flag => json!({"type": "boolean"}),
-            Self::Words(words) => json!({"enum": words()}),
+            Self::Words(words) => json!({"type": "string", "enum": words()}),
             Self::Whole(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
             Self::Number(least, most) => json!({"type": "number", "minimum": least, "maximum": most}),
         }

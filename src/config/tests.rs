@@ -1,6 +1,9 @@
 use super::manual;
 use super::*;
 use everlog_replay::spec::Strategy;
+use proptest::prelude::*;
+use proptest::strategy::Strategy as _;
+use std::sync::LazyLock;
 
 /// A file of the tree that is made from the table; written anew under `EVERLOG_BLESS=1`.
 #[track_caller]
@@ -148,67 +151,122 @@ fn a_value_may_stand_in_a_file() {
     assert!(missing.contains("MCP_SERVER_PORT_FILE names no/such/file, which cannot be read"), "{missing}");
 }
 
+/// All mistakes of a file, each with its help.
+fn mistakes(yaml: &str) -> Vec<String> {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("mcp.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let error = Sources { file: Some(file), ..Sources::default() }.load().unwrap_err();
+    let place = format!("{}/mcp.yaml", home.path().display());
+    let ConfigError::File(error) = error else { panic!("{error}") };
+    error.faults().iter().map(|fault| fault.in_a_line().replace(&place, "")).collect()
+}
+
 #[test]
 fn what_nobody_knows_is_told_with_the_nearest_and_its_place() {
-    for (yaml, variables, expected) in [
-        (
-            "servr: {}\n",
-            &[][..],
-            "HOME/mcp.yaml:1:1: there is no section 'servr'; did you mean 'server'? Known are server,",
-        ),
-        (
-            "server:\n  host: x\n  prot: 1\n",
-            &[],
-            "HOME/mcp.yaml:3:3: there is no key 'prot' in server; did you mean 'port'?",
-        ),
-        ("alerts:\n  cooldown: 3\n", &[], "HOME/mcp.yaml:2:3: there is no key 'cooldown' in alerts; did you mean 'c"),
-        (
-            "",
-            &[("EVERLOG__SERVER__PROT", "1")],
-            "the environment variable EVERLOG__SERVER__PROT names no key; did you mean EVERLOG__SERVER__PORT?",
-        ),
-        ("", &[("EVERLOG__PORT_FILE", "")], "the environment variable EVERLOG__PORT_FILE names no key"),
+    for (yaml, expected) in [
+        ("servr: {}\n", ":1:1: there is no key `servr` here; did you mean `server`?"),
+        ("server:\n  host: x\n  prot: 1\n", ":3:3: there is no key `prot` here; did you mean `port`?"),
+        ("log:\n  colour: 1\n", ":2:3: there is no key `colour` here; known are format, level"),
     ] {
-        let error = load(yaml, variables, &[]).unwrap_err();
-        assert!(error.starts_with(expected), "{yaml} {variables:?}: {error}");
+        assert_eq!(mistakes(yaml), [expected], "{yaml}");
+    }
+    for (variable, expected) in [
+        ("EVERLOG__SERVER__PROT", " names no key (did you mean EVERLOG__SERVER__PORT?); rename it, or unset it"),
+        ("EVERLOG__SERVER__PROT_FILE", " names no key (did you mean EVERLOG__SERVER__PORT?); rename it, or unset it"),
+        ("EVERLOG__PLANETS", " names no key; rename it, or unset it"),
+    ] {
+        let error = load("", &[(variable, "1")], &[]).unwrap_err();
+        assert_eq!(error, format!("the environment variable {variable}{expected}"));
     }
 }
 
 #[test]
 fn what_makes_no_sense_is_told_with_what_would() {
-    for (yaml, variables, expected) in [
+    const PORT: &str = "`port` must be a whole number from 0 to 65535, not";
+    for (yaml, expected) in [
+        ("server:\n  port: 70000", format!(":2:9: {PORT} 70000")),
+        ("server: {port: }", format!(":1:14: {PORT} nothing")),
+        ("server: {port: [1]}", format!(":1:16: {PORT} a list of 1")),
+        ("server: {port: '9000'}", format!(":1:16: {PORT} the text `9000`; take the quotes off")),
+        ("server: {host: 8}", ":1:16: `host` must be a text that is not empty, not 8; put it in quotes".to_owned()),
+        ("server: {host: ''}", ":1:16: `host` must be a text that is not empty, not an empty text".to_owned()),
+        ("server: 8700", ":1:9: `server` must be a mapping, not 8700".to_owned()),
+        ("[server]", ":1:1: `the file` must be a mapping, not a list of 1".to_owned()),
+        ("server: {port: 1, port: 2}", ":1:19: `port` is given twice; remove one of them".to_owned()),
+        ("server: {}\n---\nlog: {}\n", ":2:1: a second document begins here; give it a file of its own".to_owned()),
         (
-            "server:\n  port: 70000",
-            &[][..],
-            "HOME/mcp.yaml:2:9: server.port is '70000'; set it to a whole number from 0 to 65535",
+            "log: {format: jsno}",
+            ":1:15: `format` must be one of text, json, not the text `jsno`; did you mean `json`?".to_owned(),
         ),
-        ("server: {port: }", &[], "HOME/mcp.yaml:1:14: server.port is without a value; set it to"),
-        ("server: [", &[], "HOME/mcp.yaml:1:9: "),
-        ("server: {port: [1]}", &[], "HOME/mcp.yaml:1:16: "),
-        ("server: {port: 1, port: 2}", &[], "HOME/mcp.yaml:1:19: duplicate mapping key: port"),
-        (
-            "orchestration: {strategy: fastest}",
-            &[],
-            "HOME/mcp.yaml:1:27: orchestration.strategy is 'fastest'; set it to one of sequential, ",
-        ),
-        ("orchestration: {task_timeout: .nan}", &[], "HOME/mcp.yaml:1:31: orchestration.task_timeout is '.nan'"),
         (
             "limits: {max_cpu_percent: 101}",
-            &[],
-            "HOME/mcp.yaml:1:27: limits.max_cpu_percent is '101'; set it to a number from 0 to 100",
+            ":1:27: `max_cpu_percent` must be a number from 0 to 100, not 101".to_owned(),
         ),
         (
-            "",
-            &[("MCP_SERVER_PORT", "many")],
+            "orchestration: {task_timeout: .nan}",
+            ":1:31: `task_timeout` must be a number from 0 to 3155760000, not the text `.nan`".to_owned(),
+        ),
+    ] {
+        assert_eq!(mistakes(yaml), [expected], "{yaml}");
+    }
+    assert!(mistakes("server: [")[0].starts_with(":1:9: this is no YAML: "), "{:?}", mistakes("server: ["));
+    let all = mistakes("servr: {}\nserver: {port: x, port: 1}\n");
+    assert_eq!(all.len(), 3, "all at once: {all:?}");
+    for (variable, text, expected) in [
+        (
+            "MCP_SERVER_PORT",
+            "many",
             "server.port is 'many'; set it to a whole number from 0 to 65535 in the environment variable MCP_SERVER_PORT, or unset it",
         ),
-        ("", &[("MONITORING_INTERVAL", "-1")], "monitoring.system_interval is '-1'; set it to a number, 0.2 or more"),
+        (
+            "MONITORING_INTERVAL",
+            "-1",
+            "monitoring.system_interval is '-1'; set it to a number, 0.2 or more in the environment variable MONITORING_INTERVAL, or unset it",
+        ),
     ] {
-        let error = load(yaml, variables, &[]).unwrap_err();
-        assert!(error.starts_with(expected), "{yaml} {variables:?}: {error}");
+        assert_eq!(load("", &[(variable, text)], &[]).unwrap_err(), expected);
     }
     let flag = load("", &[], &[("service.drain_deadline", "--drain-deadline", "-1")]).unwrap_err();
     assert_eq!(flag, "service.drain_deadline is '-1'; set it to a number from 0 to 86400 with --drain-deadline");
+}
+
+/// Values as people write them, right for some keys and wrong for most.
+const LITERALS: [&str; 40] = [
+    "", "~", "null", "true", "True", "'true'", "yes", "off", "0", "'0'", "-0", "-0.0", "+7", "007", "1", "1.0",
+    "'1.0'", "1.5", "1e3", "1e999", "-1", "0.1", "0x10", "1_000", ".inf", ".nan", "65535", "65536", "9000", "'9000'",
+    "5s", "''", "text", "'text'", "info", "parallel", "[]", "[1]", "{}", "{a: 1}",
+];
+
+static VALIDATOR: LazyLock<jsonschema::Validator> =
+    LazyLock::new(|| jsonschema::validator_for(&manual::schema()).expect("a schema"));
+
+proptest! {
+    #[test]
+    fn what_the_schema_calls_valid_is_read_and_nothing_else(
+        key in 0..KEYS.len(),
+        literal in prop_oneof![
+            prop::sample::select(&LITERALS[..]).prop_map(str::to_owned),
+            any::<i32>().prop_map(|number| number.to_string()),
+            any::<f64>().prop_map(|number| format!("{number:?}")),
+            "[a-z0-9.]{1,4}",
+        ],
+    ) {
+        let key = &KEYS[key];
+        let text = format!("{}:\n  {}: {literal}\n", key.section, key.name);
+        let document = crate::yaml::parse(&text, &mut crate::yaml::Mistakes::default()).expect("YAML");
+        let valid = VALIDATOR.is_valid(&serde_json::to_value(&document).expect("JSON"));
+        let loaded = load(&text, &[], &[]);
+        prop_assert_eq!(loaded.is_ok(), valid, "{}: {:?}", text, loaded);
+    }
+}
+
+#[test]
+fn whole_numbers_are_read_however_they_are_written() {
+    for port in ["9000", "9000.0", "9e3", "+9000"] {
+        assert_eq!(load(&format!("server: {{port: {port}}}"), &[], &[]).unwrap().config.server.port, 9_000, "{port}");
+    }
+    assert_eq!(load("server: {port: -0}", &[], &[]).unwrap().config.server.port, 0);
 }
 
 #[test]

@@ -36,8 +36,7 @@ async fn result(client: &Client, task: &Value) -> Value {
 async fn runs_a_task(coordinator: &Coordinator, endpoint: Endpoint) {
     let client = coordinator.client().await.unwrap();
     let leave = CancelToken::new();
-    let mut config = AgentConfig::new(endpoint, "echo");
-    config.capabilities = vec!["echo".to_owned()];
+    let config = AgentConfig::new(endpoint, "echo").capabilities(["echo"]);
     let agent = tokio::spawn(Agent::new(config, Echo).run(leave.clone()));
     let config = json!({"required_capabilities": ["echo"], "text": "é\u{1f600}"});
     let task = call(&client, "task/create", json!({"name": "t", "config": config})).await["task_id"].clone();
@@ -132,7 +131,7 @@ async fn other_machines_stay_outside() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_coordinator_keeps_nobody_waiting() {
     let coordinator = Coordinator::in_memory().await.unwrap();
-    let options = crate::ClientOptions { max_retries: u32::MAX, ..crate::ClientOptions::default() };
+    let options = crate::ClientOptions::default().max_retries(u32::MAX);
     let client = Client::connect_with(&coordinator, options).await.unwrap();
     let agent = Agent::new(AgentConfig::new(&coordinator, "echo"), Echo).run(CancelToken::new());
     let agent = tokio::spawn(agent);

@@ -5,20 +5,22 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use everlog_replay::limits::{INPUT_BYTES_MAX, INPUT_OVERHEAD_BYTES};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::PipelineFile;
-use super::checker::Checker;
-use super::error::{Mistake, Mistakes};
 use super::expression::{Params, Scope};
 use super::names::Names;
-use super::tree::{Data, Node};
 use super::wire::{Input, TaskJson};
 use crate::submission::{Circle, Submission, TASK_BYTES_MAX, Task};
+use crate::yaml::{Checker, Data, Mistake, Mistakes, Node};
 
 /// Dependencies of a whole file: each is a name on the wire and a place in memory. It bounds what `depends_on` between two tasks of
 /// many copies each comes to.
 const EDGES_MAX: usize = 2_000_000;
+
+/// What the schema calls a task.
+const TASK: Option<&str> = Some("Task");
 
 /// What of the file goes with the pipeline as it is.
 const SETTINGS: [&str; 5] = ["strategy", "max_concurrent_tasks", "task_timeout", "retry_attempts", "on_failure"];
@@ -45,7 +47,7 @@ pub(super) struct Context<'a, 't> {
     pub(super) document: &'a Node<'t>,
 }
 
-/// The pipeline, unless something is wrong.
+/// The pipeline, which is what the file says if no mistakes are noted.
 pub(super) fn expand(context: &Context<'_, '_>, mistakes: &mut Mistakes) -> Option<PipelineFile> {
     let Context { source, params, document, .. } = *context;
     let names = Names::of(document.get("tasks")?.items(), source, params, mistakes);
@@ -56,18 +58,21 @@ pub(super) fn expand(context: &Context<'_, '_>, mistakes: &mut Mistakes) -> Opti
             if work.mistakes.is_full() {
                 return None;
             }
-            tasks.extend(work.task(group, copy));
+            tasks.push(work.task(group, copy));
         }
     }
     let config = work.settings();
-    let name = Scope { source, params, values: &[] }.fill(document.get("name")?, work.mistakes);
+    let scope = Scope { source, params, values: &[] };
+    let name = document.get("name").and_then(|name| scope.fill(name, work.mistakes));
+    let name = name.as_ref().and_then(|name| name.text()).unwrap_or_default().to_owned();
     let Work { capabilities, mistakes, .. } = work;
-    if !mistakes.is_empty() {
-        return None;
+    match Submission::new(name, config, tasks) {
+        Ok(submission) => Some(PipelineFile { submission, capabilities }),
+        Err(circles) => {
+            mistakes.extend(circles.iter().map(|circle| in_circle(circle, &names)));
+            None
+        }
     }
-    let submission = Submission::new(name?.text()?.to_owned(), config, tasks);
-    let submission = mistakes.note(submission.map_err(|circle| in_circle(&circle, &names)))?;
-    Some(PipelineFile { submission, capabilities })
 }
 
 /// A file whose tasks are being written out.
@@ -87,7 +92,7 @@ impl<'a, 't> Work<'a, 't, '_> {
         let mut config = Map::new();
         for name in SETTINGS {
             if let Some(node) = document.get(name).and_then(|node| scope.fill(node, self.mistakes)) {
-                checker.setting(name, &node, self.mistakes);
+                checker.value(None, name, &node, self.mistakes);
                 config.insert(name.to_owned(), json!(*node));
             }
         }
@@ -95,13 +100,16 @@ impl<'a, 't> Work<'a, 't, '_> {
     }
 
     /// One copy of a task.
-    fn task(&mut self, group: usize, copy: usize) -> Option<Task> {
+    fn task(&mut self, group: usize, copy: usize) -> Task {
         let Context { source, params, checker, directory, .. } = *self.context;
         let own = &self.names.groups[group];
         let scope = Scope { source, params, values: &own.spread.copies[copy] };
         let name = own.names[copy].as_str();
-        let name_node = Node { data: Data::Text(Cow::Borrowed(name)), span: own.entry.get("name")?.span };
-        checker.task_value("name", &name_node, self.mistakes);
+        let name_node = Node {
+            data: Data::Text(Cow::Borrowed(name)),
+            span: own.entry.get("name").map_or(own.entry.span, |name| name.span),
+        };
+        checker.value(TASK, "name", &name_node, self.mistakes);
         let (upstream, inputs) = self.upstream(group, copy, scope);
         let fields = self.fields(own.entry, scope);
         let required = fields.iter().filter(|(key, _)| *key == "required_capabilities");
@@ -109,13 +117,14 @@ impl<'a, 't> Work<'a, 't, '_> {
         self.capabilities.extend(required.map(str::to_owned));
         let json =
             TaskJson { name, fields, upstream: &upstream, inputs, names: self.names, group: own, copy, directory };
-        let json = serde_json::to_string(&json).map_err(|error| Mistake::at(own.entry.span, error.to_string()));
-        let json = self.mistakes.note(json)?;
-        if json.len() > TASK_BYTES_MAX {
-            let message = format!("`{name}` takes {} bytes, and one task may take {TASK_BYTES_MAX}", json.len());
+        let json = to_raw_value(&json).map_err(|error| Mistake::at(own.entry.span, error.to_string()));
+        let json = self.mistakes.note(json).unwrap_or_else(|| RawValue::NULL.to_owned());
+        let bytes = json.get().len();
+        if bytes > TASK_BYTES_MAX {
+            let message = format!("`{name}` takes {bytes} bytes, and one task may take {TASK_BYTES_MAX}");
             self.mistakes.add(Mistake::at(own.entry.span, message).help("put the data into a file, and name that"));
         }
-        Some(Task { name: name.to_owned(), depends_on: upstream, json })
+        Task { depends_on: upstream, json }
     }
 
     /// The places of the tasks that a copy waits for, each once, and its inputs.
@@ -164,7 +173,7 @@ impl<'a, 't> Work<'a, 't, '_> {
             }
             let Some(filled) = scope.fill(node, self.mistakes) else { continue };
             if matches!(filled, Cow::Owned(_)) {
-                checker.task_value(&key.name, &filled, self.mistakes);
+                checker.value(TASK, &key.name, &filled, self.mistakes);
             }
             if key.name == "config" {
                 note_reserved(node, checker, self.mistakes);
@@ -184,7 +193,7 @@ fn references<'n, 't>(entry: &'n Node<'t>) -> impl Iterator<Item = (&'n Node<'t>
 
 fn note_reserved(config: &Node<'_>, checker: &Checker, mistakes: &mut Mistakes) {
     for (key, _) in config.entries() {
-        let setting = checker.is_task_key(&key.name).then_some(&*key.name);
+        let setting = checker.has_key(TASK, &key.name).then_some(&*key.name);
         let other = RESERVED.iter().find(|(name, _)| *name == key.name).map(|(_, instead)| *instead);
         if let Some(instead) = other.or(setting) {
             let message = format!("`config.{}` has a name with a meaning of its own", key.name);
@@ -195,8 +204,7 @@ fn note_reserved(config: &Node<'_>, checker: &Checker, mistakes: &mut Mistakes) 
 }
 
 fn in_circle(circle: &Circle, names: &Names<'_, '_>) -> Mistake {
-    let told: Vec<&str> = circle.0.iter().map(|place| names.name(*place)).collect();
-    let message = format!("the tasks wait for each other in a circle: {}", told.join(" → "));
+    let message = format!("the tasks wait for each other in a circle: {}", circle.told(|place| names.name(place)));
     let first = circle.0.first().copied().unwrap_or(0);
     let group = names.groups.iter().rev().find(|group| group.first <= first);
     let mistake = match group.and_then(|group| group.entry.get("depends_on").or_else(|| group.entry.get("inputs"))) {

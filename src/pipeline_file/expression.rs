@@ -1,11 +1,9 @@
 //! `${{ … }}` in a text: a name that stands for a value. Nothing is computed, and what a value holds is never read again.
 
+use crate::yaml::{Data, Key, Mistake, Mistakes, Node, Span};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-
-use super::error::{Mistake, Mistakes};
-use super::tree::{Data, Key, Node, Span};
 
 /// What begins an expression; `$${{` is the text `${{`.
 const BEGIN: &str = "${{";

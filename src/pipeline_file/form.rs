@@ -25,9 +25,20 @@ const COMMAND: &str =
 /// What is said of a time with a unit.
 const SECONDS: &str = "seconds as a number without a unit, such as 5 or 0.5";
 
+/// A text that a program can be given.
+const NO_NUL: &str = r"^[^\x00]*$";
+
+/// A name that a variable of the environment can have.
+const VARIABLE: &str = r"^[^=\x00]+$";
+
 /// The JSON Schema of a pipeline file.
 pub(crate) fn schema() -> Schema {
     SchemaGenerator::default().into_root_schema_for::<Document>()
+}
+
+/// The first part of a command.
+fn program() -> Value {
+    json!({"type": ["string", "number", "boolean"], "minLength": 1, "pattern": NO_NUL, "errorMessage": "the program to run"})
 }
 
 /// Lets an expression stand for the whole value.
@@ -109,11 +120,13 @@ struct Task {
 #[schemars(deny_unknown_fields)]
 struct Settings {
     /// The program and its arguments; no shell reads them. For a shell write `[sh, -c, '…']`.
-    #[schemars(length(min = 1), extend("errorMessage" = COMMAND), transform = or_expression)]
+    #[schemars(length(min = 1), extend("errorMessage" = COMMAND, "prefixItems" = [program()]), transform = or_expression)]
     command: Option<Vec<Text>>,
     /// Environment variables, added to those of the agent and merged with those of `defaults`.
+    #[schemars(extend("propertyNames" = {"pattern": VARIABLE}))]
     env: Option<BTreeMap<String, Text>>,
     /// The directory that the command starts in; a relative one starts at the directory of this file, which is the default.
+    #[schemars(extend("pattern" = NO_NUL))]
     cwd: Option<String>,
     /// Keys of your own, for the command to read from EVERLOG_TASK. Names of settings are not allowed.
     config: Option<BTreeMap<String, Value>>,
@@ -227,13 +240,13 @@ macro_rules! by_hand {
     };
 }
 
-by_hand!(Text, {"type": ["string", "number", "boolean"]});
+by_hand!(Text, {"type": ["string", "number", "boolean"], "pattern": NO_NUL});
 
 by_hand!(Foreach, {"anyOf": [
     {
         "description": "The items.",
         "type": "array", "minItems": 1, "maxItems": TASKS_MAX,
-        "items": {"type": ["string", "number", "boolean", "object"]},
+        "items": {"type": ["string", "number", "boolean", "object"], "pattern": NO_NUL},
     },
     {
         "type": "object", "required": ["range"], "additionalProperties": false,
@@ -245,11 +258,13 @@ by_hand!(Foreach, {"anyOf": [
 ]});
 
 by_hand!(Param, {"anyOf": [
-    {"description": "The default.", "type": ["string", "number", "boolean", "null"]},
+    {"description": "The default.", "type": ["string", "number", "boolean", "null"], "pattern": NO_NUL},
     {
         "type": "object", "additionalProperties": false,
         "properties": {
-            "default": {"description": "The default.", "type": ["string", "number", "boolean", "null"]},
+            "default": {
+                "description": "The default.", "type": ["string", "number", "boolean", "null"], "pattern": NO_NUL,
+            },
             "description": {"description": "What it is for.", "type": ["string", "null"]},
         },
     },

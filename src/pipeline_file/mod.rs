@@ -4,8 +4,6 @@
 //! reader can know: parameters, defaults, copies, and where relative paths start. Nothing stops at the first mistake: all that can
 //! be found are told at once, each at its place.
 
-mod checker;
-mod error;
 mod expand;
 mod expression;
 #[expect(dead_code, reason = "the schema is made of these types; files are read as trees, which know their lines")]
@@ -15,7 +13,6 @@ mod params;
 mod spread;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -23,9 +20,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::submission::{self, Submission};
-use checker::Checker;
-use error::Mistakes;
-pub(crate) use error::{Fault, PipelineFileError};
+use crate::yaml::{self, Checker, FileError, Mistake, Mistakes};
 use expand::Context;
 pub(crate) use form::schema;
 pub(crate) use params::Setting;
@@ -37,7 +32,7 @@ const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const STDIN: &str = "-";
 
 /// What a file says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct PipelineFile {
     /// What is to be created.
     pub(crate) submission: Submission,
@@ -49,11 +44,11 @@ pub(crate) struct PipelineFile {
 ///
 /// # Errors
 /// As [`load`], and what a coordinator would refuse.
-pub(crate) fn check(path: &Path, settings: &[Setting]) -> Result<PipelineFile, PipelineFileError> {
+pub(crate) fn check(path: &Path, settings: &[Setting]) -> Result<PipelineFile, FileError> {
     let file = load(path, settings)?;
     match submission::rehearse(&file.submission) {
         Ok(()) => Ok(file),
-        Err(refusal) => Err(PipelineFileError::of_file(path, format!("a coordinator would refuse it: {refusal}"))),
+        Err(refusal) => Err(FileError::of_file(path, format!("a coordinator would refuse it: {refusal}"))),
     }
 }
 
@@ -61,14 +56,13 @@ pub(crate) fn check(path: &Path, settings: &[Setting]) -> Result<PipelineFile, P
 ///
 /// # Errors
 /// All that is wrong with the file, with the places where they are known.
-pub(crate) fn load(path: &Path, settings: &[Setting]) -> Result<PipelineFile, PipelineFileError> {
-    let unreadable = |cause: std::io::Error| {
-        PipelineFileError::of_file(path, format!("the file cannot be read: {cause}; check the path"))
-    };
+pub(crate) fn load(path: &Path, settings: &[Setting]) -> Result<PipelineFile, FileError> {
+    let unreadable =
+        |cause: std::io::Error| FileError::of_file(path, format!("the file cannot be read: {cause}; check the path"));
     let (text, directory) = read_file(path).map_err(unreadable)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let message = format!("the file has more than {FILE_BYTES_MAX} bytes; use `foreach`, or several pipelines");
-        return Err(PipelineFileError::of_file(path, message));
+        return Err(FileError::of_file(path, message));
     }
     parse(&text, &directory, settings).map_err(|mistakes| mistakes.within(path, Some(text)))
 }
@@ -96,9 +90,11 @@ fn parse(text: &str, directory: &Path, settings: &[Setting]) -> Result<PipelineF
 
 fn understand(text: &str, directory: &Path, settings: &[Setting], mistakes: &mut Mistakes) -> Option<PipelineFile> {
     tracing::debug!(bytes = text.len(), "pipeline file: parsing");
-    let checker = mistakes.note(Checker::new())?;
-    let document = tree::parse(text, mistakes);
-    let document = mistakes.note(document)?;
+    let checker = Checker::new(schema().into(), expression::is_in);
+    let checker = mistakes.note(checker)?;
+    let document = yaml::parse(text, mistakes);
+    let empty = || Mistake::new("the file is empty; a pipeline needs at least `name` and `tasks`");
+    let document = mistakes.note(document.and_then(|document| document.ok_or_else(empty)))?;
     tracing::debug!("pipeline file: checking");
     checker.file(&document, mistakes);
     let params = params::values(&document, settings, mistakes);

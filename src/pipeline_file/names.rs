@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{Mistake, Mistakes};
 use super::expression::{self, Params, Scope};
 use super::spread::{self, Spread, TASKS_MAX};
-use super::tree::{Node, Span};
+use crate::yaml::{Mistake, Mistakes, Node, Span};
 
 /// A task as it is written, with the copies that it stands for.
 pub(super) struct Group<'a, 't> {

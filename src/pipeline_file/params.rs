@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use super::error::{Mistake, Mistakes};
 use super::expression::Params;
-use super::tree::{Data, Key, Node};
+use crate::yaml::{Data, Key, Mistake, Mistakes, Node};
 
 /// `NAME=VALUE`, as it is given with `--set`.
 #[derive(Debug, Clone, PartialEq, Eq)]

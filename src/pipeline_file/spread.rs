@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::error::{Mistake, Mistakes};
 use super::expression::{Scope, Values};
-use super::tree::{Data, Node, Span};
+use crate::yaml::{Data, Key, Mistake, Mistakes, Node, Span};
 
 /// Copies by `replicas`; more is more likely a slip than a plan.
 pub(super) const REPLICAS_MAX: u32 = 10_000;
@@ -175,7 +174,7 @@ fn matrix<'t>(node: &Node<'t>, room: usize) -> Result<Vec<Values<'t>>, Mistake> 
     };
     all.retain(|values| !exclude.iter().any(|combination| is(values, combination)));
     for combination in include {
-        let value = |(name, (axis, _)): (&Rc<str>, &&(super::tree::Key<'t>, Node<'t>))| {
+        let value = |(name, (axis, _)): (&Rc<str>, &&(Key<'t>, Node<'t>))| {
             let value = combination.get(&axis.name).cloned().ok_or_else(|| {
                 Mistake::at(
                     combination.span,

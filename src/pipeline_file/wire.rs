@@ -9,7 +9,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::names::{Found, Group, Names};
 use super::spread::Kind;
-use super::tree::Node;
+use crate::yaml::Node;
 
 /// A task's input: its name, and what it stands for.
 pub(super) struct Input<'a> {

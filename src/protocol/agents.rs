@@ -1,8 +1,8 @@
 //! `agent/*`, and what agents tell without being asked.
 
+use super::ids::Ids;
 use super::operation::{Operation, Query, Reply};
 use super::params::{Params, object_text};
-use super::request::Ids;
 use super::wishes::{MEGABYTE_KIB, MEGABYTES_MAX, MILLI, PERCENT_HUNDREDTHS, UNITS_MAX, scaled_u32, scaled_u64};
 use everlog_replay::spec::Declared;
 use everlog_replay::{AgentId, Command, Refusal, TaskId, limits};

@@ -1,8 +1,8 @@
 //! `error/*`: the register of errors that clients report.
 
+use super::ids::Ids;
 use super::operation::{Operation, Query, Reply};
 use super::params::{Params, object_text};
-use super::request::Ids;
 use everlog_replay::{Command, ErrorId, Refusal, TaskId};
 use uuid::Uuid;
 

@@ -1,8 +1,8 @@
 //! `memory/*`: values under keys.
 
+use super::ids::Ids;
 use super::operation::{Operation, Query, Reply};
 use super::params::Params;
-use super::request::Ids;
 use everlog_replay::{Command, Refusal};
 
 pub(super) fn get(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {

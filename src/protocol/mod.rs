@@ -8,6 +8,7 @@ mod agents;
 mod errors;
 pub(crate) mod field;
 pub(crate) mod frame;
+mod ids;
 pub(crate) mod json;
 mod memory;
 mod models;

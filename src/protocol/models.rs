@@ -1,8 +1,8 @@
 //! `model/*`: figures that clients report about their models, and questions about them.
 
+use super::ids::Ids;
 use super::operation::{Operation, Query, Reply, Timeframe};
 use super::params::{Params, object_text};
-use super::request::Ids;
 use everlog_replay::event::ModelFigures;
 use everlog_replay::{Command, Refusal};
 

@@ -15,6 +15,9 @@ use uuid::Uuid;
 /// Characters of an unknown id that a refusal repeats.
 const ID_QUOTE_CHARS_MAX: usize = 128;
 
+/// Why something is stopped or cancelled when the client gives no reason.
+const REASON_DEFAULT: &str = "on request";
+
 /// The fields of an object.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params<'a> {
@@ -177,6 +180,15 @@ impl<'a> Params<'a> {
         Ok(self.filled(name).map(Field::string).transpose()?.map(Cow::into_owned))
     }
 
+    /// The `reason` of a stop or a cancellation.
+    ///
+    /// # Errors
+    /// When it is no text.
+    pub(super) fn reason(&self) -> Result<String, Refusal> {
+        let reason = self.opt_string("reason")?.filter(|reason| !reason.is_empty());
+        Ok(reason.map_or_else(|| REASON_DEFAULT.to_owned(), Into::into))
+    }
+
     /// The filter `match`.
     ///
     /// # Errors
@@ -211,7 +223,9 @@ fn missing(prefix: &str, name: &str, expected: &str) -> Refusal {
 pub(crate) fn object_text<'a>(fields: impl Iterator<Item = (&'a str, &'a RawValue)>) -> Json {
     let fields: Vec<_> = fields.collect();
     let last: BTreeMap<&str, usize> = fields.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
-    let mut text = String::from("{");
+    let bytes: usize = fields.iter().map(|(key, raw)| key.len() + raw.get().len() + r#","":"#.len()).sum();
+    let mut text = String::with_capacity(bytes + "{}".len());
+    text.push('{');
     for (index, (key, raw)) in fields.iter().enumerate() {
         if last.get(key) != Some(&index) {
             continue;
@@ -219,7 +233,7 @@ pub(crate) fn object_text<'a>(fields: impl Iterator<Item = (&'a str, &'a RawValu
         if text.len() > 1 {
             text.push(',');
         }
-        text.push_str(&quoted(key));
+        push_quoted(&mut text, key);
         text.push(':');
         text.push_str(raw.get());
     }
@@ -227,9 +241,15 @@ pub(crate) fn object_text<'a>(fields: impl Iterator<Item = (&'a str, &'a RawValu
     Json::from(text)
 }
 
-/// A text as JSON.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// Adds a text as JSON. Hardly a key needs an escape.
+fn push_quoted(json: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    }
 }
 
 /// A key of an object, borrowed where nothing is escaped in it.

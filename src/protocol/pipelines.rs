@@ -1,16 +1,13 @@
 //! `pipeline/*`.
 
 use super::field::Field;
+use super::ids::Ids;
 use super::operation::{Operation, Query, Reply, Wanted};
 use super::params::Params;
-use super::request::Ids;
 use super::tasks::new_tasks;
 use super::wishes::{Layers, pipeline_wish};
 use everlog_replay::event::PauseRunning;
 use everlog_replay::{Command, PipelineId, PipelineStatus, Refusal};
-
-/// Why something is stopped or cancelled when the client gives no reason.
-pub(super) const REASON_DEFAULT: &str = "on request";
 
 pub(super) fn create(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operation, Refusal> {
     let name = params.name("name")?;
@@ -47,7 +44,7 @@ pub(super) fn retry(params: &Params<'_>, ids: &mut Ids<'_>) -> Result<Operation,
 }
 
 pub(super) fn stop(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
-    let reason = reason(params)?;
+    let reason = params.reason()?;
     change(params, Reply::PipelineStopped, |pipeline| Command::StopPipeline { pipeline, reason })
 }
 
@@ -63,12 +60,6 @@ fn change(
     command: impl FnOnce(PipelineId) -> Command,
 ) -> Result<Operation, Refusal> {
     Ok(Operation::Change { command: command(params.pipeline_id()?), reply })
-}
-
-/// The `reason` of a stop or a cancellation.
-pub(super) fn reason(params: &Params<'_>) -> Result<String, Refusal> {
-    let reason = params.opt_string("reason")?.filter(|reason| !reason.is_empty());
-    Ok(reason.map_or_else(|| REASON_DEFAULT.to_owned(), Into::into))
 }
 
 pub(super) fn status(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
@@ -139,7 +130,7 @@ mod tests {
             r#"{"name": "p", "strategy": "ExecutionStrategy.RESOURCE_AWARE", "owner": "me", "config":
                 {"strategy": "parallel", "max_concurrent_tasks": 4, "task_timeout": 1.5, "tasks": [], "note": [1,  2.50],
                  "retry_attempts": 2, "retry": {"backoff": 0.25, "factor": 1.5, "max_backoff_s": 9, "not_on": ["timeout"]},
-                 "on_failure": "skip_downstream", "note": {"last":  "wins"}}}"#,
+                 "on_failure": "skip_downstream", "tasks_expected": 3, "note": {"last":  "wins"}}}"#,
         );
         let expected = PipelineWish {
             strategy: Some(Strategy::ResourceAware),
@@ -153,12 +144,13 @@ mod tests {
                 not_on: Some(vec!["timeout".into()]),
             },
             on_failure: Some(OnFailure::SkipDownstream),
+            tasks_expected: Some(3),
         };
         assert_eq!(wish, expected);
         let kept = concat!(
             r#"{"max_concurrent_tasks":4,"task_timeout":1.5,"retry_attempts":2,"#,
             r#""retry":{"backoff": 0.25, "factor": 1.5, "max_backoff_s": 9, "not_on": ["timeout"]},"#,
-            r#""on_failure":"skip_downstream","note":{"last":  "wins"},"#,
+            r#""on_failure":"skip_downstream","tasks_expected":3,"note":{"last":  "wins"},"#,
             r#""strategy":"ExecutionStrategy.RESOURCE_AWARE","owner":"me"}"#
         );
         assert_eq!(config.as_str(), kept);

@@ -2,36 +2,12 @@
 
 use super::field::cut;
 use super::frame::{Frame, FrameType};
+use super::ids::Ids;
 use super::operation::{Operation, Reply};
 use super::params::Params;
 use super::{agents, errors, memory, models, pipelines, session, tasks};
-use everlog_replay::{AgentId, ErrorId, NewIds, PipelineId, Refusal, TaskId};
+use everlog_replay::Refusal;
 use uuid::Uuid;
-
-/// Makes new identities. They are the caller's to choose, so that a test or a simulation chooses them as well.
-pub(super) struct Ids<'a>(&'a mut dyn FnMut() -> Uuid);
-
-impl Ids<'_> {
-    pub(super) fn task(&mut self) -> TaskId {
-        TaskId((self.0)())
-    }
-
-    pub(super) fn pipeline(&mut self) -> PipelineId {
-        PipelineId((self.0)())
-    }
-
-    pub(super) fn new_ids(&mut self) -> NewIds {
-        NewIds { pipeline: self.pipeline(), task: self.task() }
-    }
-
-    pub(super) fn error(&mut self) -> ErrorId {
-        ErrorId((self.0)())
-    }
-
-    pub(super) fn agent(&mut self) -> AgentId {
-        AgentId::from((self.0)().to_string().as_str())
-    }
-}
 
 /// Reads the parameters of a method.
 type Read = fn(&Params<'_>, &mut Ids<'_>) -> Result<Operation, Refusal>;

@@ -1,8 +1,8 @@
 //! Methods that concern the connection alone.
 
+use super::ids::Ids;
 use super::operation::{Operation, SessionRequest};
 use super::params::Params;
-use super::request::Ids;
 use super::topic::{TOPIC_FORMS, Topic};
 use everlog_replay::Refusal;
 

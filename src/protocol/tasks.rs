@@ -1,10 +1,9 @@
 //! `task/*`: creating tasks, asking about them, and what agents report on them.
 
 use super::field::Field;
+use super::ids::Ids;
 use super::operation::{Operation, Query, Reply, Wanted};
 use super::params::Params;
-use super::pipelines::reason;
-use super::request::Ids;
 use super::wishes::{Layers, task_wish};
 use everlog_replay::{Command, NewTask, PipelineId, Refusal, TaskId, TaskStatus, limits};
 use std::borrow::Cow;
@@ -54,7 +53,7 @@ pub(super) fn assign(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, 
 }
 
 pub(super) fn cancel(params: &Params<'_>, _: &mut Ids<'_>) -> Result<Operation, Refusal> {
-    let command = Command::CancelTask { task: params.task_id()?, reason: reason(params)? };
+    let command = Command::CancelTask { task: params.task_id()?, reason: params.reason()? };
     Ok(Operation::Change { command, reply: Reply::TaskCancelled })
 }
 

@@ -78,6 +78,7 @@ pub(super) fn pipeline_wish(layers: &Layers<'_, '_>) -> Result<PipelineWish, Ref
         timeout_ms: layers.get(&["task_timeout"]).map(millis).transpose()?,
         retry: retry_wish(layers)?,
         on_failure: on_failure(layers)?,
+        tasks_expected: layers.get(&["tasks_expected"]).map(|field| field.whole_u32(0, u32::MAX)).transpose()?,
     })
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
 fn detail(name: &str, value: String) -> Value {
     match name {
         "allowed" => value.split(", ").collect(),
-        "attempt" | "live" => value.parse::<u32>().map_or(Value::Null, Value::from),
+        "attempt" | "live" | "tasks" | "tasks_expected" => value.parse::<u32>().map_or(Value::Null, Value::from),
         _ => Value::String(value),
     }
 }

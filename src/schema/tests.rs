@@ -72,6 +72,7 @@ fn specifications_are_described_in_full() {
         .task_timeout(Duration::from_secs(5))
         .retry(Retry::attempts(0))
         .on_failure(OnFailure::Continue)
+        .set("tasks_expected", 1)
         .task(task);
     let (document, spec) = (document(), json!(spec));
     validator(&document, "/components/schemas/PipelineSpec").validate(&spec).expect("as described");

@@ -63,16 +63,14 @@ pub enum DoorError {
     /// Other machines could connect.
     #[error(
         "'{host}' is not a loopback address, and whoever reaches it could do everything, since there is no authentication yet; \
-         use --host localhost, or accept that risk with --allow-unauthenticated-remote-access"
+         listen on localhost"
     )]
     NotLoopback {
         /// The host.
         host: String,
     },
     /// Somebody listens there already.
-    #[error(
-        "port {port} of {host} is in use; stop the other process, or choose another port with --port (0 takes a free one)"
-    )]
+    #[error("port {port} of {host} is in use; stop the other process, or choose another port (0 takes a free one)")]
     PortInUse {
         /// The host.
         host: String,
@@ -80,7 +78,7 @@ pub enum DoorError {
         port: u16,
     },
     /// It can not be listened there.
-    #[error("cannot listen on {host}, port {port}: {source}; choose another address with --host and --port")]
+    #[error("cannot listen on {host}, port {port}: {source}; choose another address")]
     Bind {
         /// The host.
         host: String,

@@ -2,6 +2,7 @@
 //!
 //! What fits one frame stays one `pipeline/create`. More goes as `task/create` calls behind it, each task after what it depends on,
 //! so that the coordinator always knows the names. The pipeline is idle meanwhile: nothing of it runs before all of it is there.
+//! The calls follow each other closely, so that client and coordinator work side by side.
 
 mod order;
 mod rehearsal;
@@ -10,9 +11,12 @@ mod tests;
 
 use std::ops::Range;
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use crate::client::{Client, ClientError, OUTBOUND_FRAME_BYTES_MAX};
+use crate::client::{Call, Client, ClientError, OUTBOUND_FRAME_BYTES_MAX};
 pub(crate) use rehearsal::rehearse;
 
 /// What a frame holds beside its tasks and the pipeline's own words, in bytes: the envelope, an id and the names of the parameters
@@ -22,12 +26,16 @@ const ENVELOPE_BYTES_MAX: usize = 1024;
 /// The largest task that can be sent, in bytes of its JSON.
 pub(crate) const TASK_BYTES_MAX: usize = OUTBOUND_FRAME_BYTES_MAX - ENVELOPE_BYTES_MAX;
 
+/// What a call has of a pipeline that does not fit one, in bytes of its tasks: while the coordinator takes one up the next is written,
+/// so the smaller they are the sooner both begin; below this the calls themselves begin to count.
+const PART_BYTES: usize = 256 * 1024;
+
 /// The key of a pipeline's config that says how many tasks it is to have, where they come in several calls: a pipeline whose author
 /// was cut off between them must not be taken for a whole one.
 const TASKS_EXPECTED: &str = "tasks_expected";
 
 /// A pipeline that is not created yet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Submission {
     name: String,
     config: Map<String, Value>,
@@ -37,25 +45,53 @@ pub(crate) struct Submission {
 }
 
 /// A task that is not created yet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Task {
-    /// Its name, for messages.
-    pub(crate) name: String,
     /// What it waits for, as places in the list that it stands in.
     pub(crate) depends_on: Vec<usize>,
-    /// What is sent: `{"name", "config"}` as JSON.
-    pub(crate) json: String,
+    /// What is sent, as it is: `{"name", "config"}`.
+    pub(crate) json: Box<RawValue>,
 }
 
 /// Tasks that wait for each other, by their places: the first one again at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Circle(pub(crate) Vec<usize>);
 
-/// A request on its way.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Call {
-    pub(crate) method: &'static str,
-    pub(crate) params: Value,
+/// Tasks of a circle that a sentence names.
+const CIRCLE_NAMES_MAX: usize = 12;
+
+impl Circle {
+    /// The tasks by their names, `a → b → a`; of many only the first and the last.
+    pub(crate) fn told<'n>(&self, name: impl Fn(usize) -> &'n str) -> String {
+        let told = |places: &[usize]| places.iter().map(|place| name(*place)).collect::<Vec<_>>().join(" → ");
+        if self.0.len() <= CIRCLE_NAMES_MAX {
+            return told(&self.0);
+        }
+        let (first, rest) = self.0.split_at(CIRCLE_NAMES_MAX / 2);
+        let (between, last) = rest.split_at(rest.len() - CIRCLE_NAMES_MAX / 2);
+        format!("{} → ({} more) → {}", told(first), between.len(), told(last))
+    }
+}
+
+/// The parameters of the call that creates the pipeline.
+#[derive(Serialize)]
+struct NewPipeline<'a> {
+    name: &'a str,
+    config: Config<'a>,
+}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    #[serde(flatten)]
+    own: Map<String, Value>,
+    tasks: Vec<&'a RawValue>,
+}
+
+/// The parameters of a call that adds tasks to it.
+#[derive(Serialize)]
+struct MoreTasks<'a> {
+    pipeline_id: &'a str,
+    tasks: Vec<&'a RawValue>,
 }
 
 impl Submission {
@@ -63,7 +99,7 @@ impl Submission {
     ///
     /// # Errors
     /// When tasks wait for each other.
-    pub(crate) fn new(name: String, config: Map<String, Value>, tasks: Vec<Task>) -> Result<Self, Circle> {
+    pub(crate) fn new(name: String, config: Map<String, Value>, tasks: Vec<Task>) -> Result<Self, Vec<Circle>> {
         let order = order::in_order(&tasks)?;
         Ok(Self { name, config, tasks, order })
     }
@@ -80,41 +116,56 @@ impl Submission {
     /// All of it as the parameters of one call, whatever its size.
     #[cfg(test)]
     pub(crate) fn whole(&self) -> Value {
-        self.create(&(0..self.tasks.len())).expect("JSON").params
+        serde_json::to_value(self.new_pipeline(&(0..self.tasks.len()))).expect("JSON")
     }
 
-    /// Which part of the order goes with the pipeline, and which with each call after it.
+    /// Which part of the order goes with each call. The first creates the pipeline: with all tasks where they fit, else without any,
+    /// since the others need its id.
     fn parts(&self) -> Vec<Range<usize>> {
-        let own = self.name.len() + Value::from(self.config.clone()).to_string().len();
+        let bytes = |place: &usize| self.tasks[*place].json.get().len() + ",".len();
         let mut parts = Vec::new();
-        let (mut start, mut bytes) = (0, own);
-        for (end, task) in self.order.iter().enumerate() {
-            let more = self.tasks[*task].json.len() + ",".len();
-            if bytes + more > TASK_BYTES_MAX && (end > start || parts.is_empty()) {
+        let own = self.name.len() + Value::from(self.config.clone()).to_string().len();
+        if own + self.order.iter().map(bytes).sum::<usize>() <= TASK_BYTES_MAX {
+            parts.push(0..self.order.len());
+            return parts;
+        }
+        parts.push(0..0);
+        let (mut start, mut size) = (0, 0);
+        for (end, more) in self.order.iter().map(bytes).enumerate() {
+            if size + more > PART_BYTES && end > start {
                 parts.push(start..end);
-                (start, bytes) = (end, 0);
+                (start, size) = (end, 0);
             }
-            bytes += more;
+            size += more;
         }
         parts.push(start..self.order.len());
         parts
     }
 
+    fn new_pipeline(&self, part: &Range<usize>) -> NewPipeline<'_> {
+        let mut own = self.config.clone();
+        if part.len() < self.tasks.len() {
+            own.insert(TASKS_EXPECTED.to_owned(), json!(self.tasks.len()));
+        }
+        NewPipeline { name: &self.name, config: Config { own, tasks: self.list(part) } }
+    }
+
     /// The call that creates the pipeline with the tasks of this part.
     fn create(&self, part: &Range<usize>) -> Result<Call, ClientError> {
-        let mut config = self.config.clone();
-        if part.len() < self.tasks.len() {
-            config.insert(TASKS_EXPECTED.to_owned(), json!(self.tasks.len()));
-        }
-        config.insert("tasks".to_owned(), self.list(part)?);
-        let name = Value::from(self.name.as_str());
-        Ok(Call { method: "pipeline/create", params: object([("name", name), ("config", Value::Object(config))]) })
+        Call::new(Uuid::new_v4(), "pipeline/create", self.new_pipeline(part))
     }
 
     /// The call that adds the tasks of this part.
     fn add(&self, pipeline_id: &str, part: &Range<usize>) -> Result<Call, ClientError> {
-        let params = object([("pipeline_id", Value::from(pipeline_id)), ("tasks", self.list(part)?)]);
-        Ok(Call { method: "task/create", params })
+        Call::new(Uuid::new_v4(), "task/create", MoreTasks { pipeline_id, tasks: self.list(part) })
+    }
+
+    /// The tasks of a part: in their order, or as their author has them where all go in one call.
+    fn list(&self, part: &Range<usize>) -> Vec<&RawValue> {
+        if part.len() == self.tasks.len() {
+            return self.tasks.iter().map(|task| &*task.json).collect();
+        }
+        self.order[part.clone()].iter().map(|place| &*self.tasks[*place].json).collect()
     }
 
     /// Puts the ids of the tasks, which came as they were sent, into the author's order.
@@ -129,25 +180,6 @@ impl Submission {
         }
         *ids = sorted;
     }
-
-    /// A part's tasks. Only now do they become values: as text a task takes a tenth of the memory.
-    fn list(&self, part: &Range<usize>) -> Result<Value, ClientError> {
-        let mut places = self.order[part.clone()].to_vec();
-        if part.len() == self.tasks.len() {
-            places.sort_unstable(); // In one call the author's order is as good.
-        }
-        let task = |place: usize| serde_json::from_str(&self.tasks[place].json);
-        let tasks: Result<Vec<Value>, _> = places.into_iter().map(task).collect();
-        tasks.map(Value::Array).map_err(|error| ClientError::Malformed {
-            method: "task/create".to_owned(),
-            cause: format!("a task is no JSON: {error}"),
-        })
-    }
-}
-
-/// An object of these fields. (`json!` would copy them, and they are megabytes.)
-fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// Whether all tasks of this pipeline are there, by its record (protocol §5).
@@ -158,34 +190,29 @@ pub(crate) fn is_whole(info: &Value) -> bool {
 
 /// Creates the pipeline, all of it or nothing: the coordinator's answer, with the ids of all tasks in the author's order.
 ///
-/// One call after the other: a call that has to be repeated must not be overtaken by one that rests on it.
-///
 /// # Errors
 /// The first refusal or trouble on the way. What had been created is deleted again, if the coordinator can still be reached.
 pub(crate) async fn submit(client: &Client, submission: &Submission) -> Result<Value, ClientError> {
-    let send = async |call: Call| client.call(call.method, call.params).await;
     let parts = submission.parts();
     tracing::debug!(tasks = submission.tasks.len(), calls = parts.len(), "submission: begun");
-    let mut created = send(submission.create(&parts[0])?).await?;
+    let mut created = Value::Null;
+    client.call_in_order([submission.create(&parts[0])], |answer| created = answer).await?;
     let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
-    for part in &parts[1..] {
-        match async { send(submission.add(&id, part)?).await }.await {
-            Ok(mut added) => take_ids(&mut created, &mut added),
-            Err(error) => {
-                // Whether this succeeds or not, the first error is the one that counts.
-                let _ = send(Call { method: "pipeline/delete", params: json!({"pipeline_id": id}) }).await;
-                return Err(error);
-            }
-        }
+    let calls = (1..parts.len()).map(|number| submission.add(&id, &parts[number]));
+    if let Err(error) = client.call_in_order(calls, |added| take_ids(&mut created, added)).await {
+        // Whether this succeeds or not, the first error is the one that counts.
+        let _ = client.call("pipeline/delete", json!({"pipeline_id": id})).await;
+        return Err(error);
     }
     if parts.len() > 1 {
         submission.sort_ids(&mut created);
     }
+    tracing::debug!("submission: done");
     Ok(created)
 }
 
 /// Adds the task ids of a later answer to those of the first.
-fn take_ids(created: &mut Value, added: &mut Value) {
+fn take_ids(created: &mut Value, mut added: Value) {
     if let (Some(Value::Array(all)), Some(Value::Array(more))) =
         (created.get_mut("task_ids"), added.get_mut("task_ids"))
     {

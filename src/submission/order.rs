@@ -2,6 +2,9 @@
 
 use super::{Circle, Task};
 
+/// Circles that are told at once: who mends these has found the habit that led to the others.
+const CIRCLES_MAX: usize = 10;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Mark {
     New,
@@ -13,8 +16,9 @@ enum Mark {
 /// no danger.
 ///
 /// # Errors
-/// When tasks wait for each other.
-pub(super) fn in_order(tasks: &[Task]) -> Result<Vec<usize>, Circle> {
+/// When tasks wait for each other: the first [`CIRCLES_MAX`] circles.
+pub(super) fn in_order(tasks: &[Task]) -> Result<Vec<usize>, Vec<Circle>> {
+    let mut circles = Vec::new();
     let mut marks = vec![Mark::New; tasks.len()];
     let mut order = Vec::with_capacity(tasks.len());
     // From a task to what it waits for, each with the number of dependencies that are done.
@@ -41,10 +45,13 @@ pub(super) fn in_order(tasks: &[Task]) -> Result<Vec<usize>, Circle> {
                 Mark::OnPath => {
                     let from = path.iter().position(|(task, _)| *task == next).unwrap_or(0);
                     let circle = path[from..].iter().map(|(task, _)| *task);
-                    return Err(Circle(circle.chain([next]).collect()));
+                    circles.push(Circle(circle.chain([next]).collect()));
+                    if circles.len() == CIRCLES_MAX {
+                        return Err(circles);
+                    }
                 }
             }
         }
     }
-    Ok(order)
+    if circles.is_empty() { Ok(order) } else { Err(circles) }
 }

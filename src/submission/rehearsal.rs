@@ -1,10 +1,10 @@
 //! What a coordinator will say, without one: the calls go through its own door and its own decisions, on an empty state.
 
 use everlog_replay::{Actor, Command, Stamp, State, Timestamp, apply, decide};
-use serde_json::json as value;
 use uuid::Uuid;
 
-use super::{Call, Submission};
+use super::Submission;
+use crate::client::Call;
 use crate::protocol::{self, Frame, Operation, frame, json};
 
 /// Creates the pipeline in an empty coordinator that nobody else knows.
@@ -25,12 +25,11 @@ pub(crate) fn rehearse(submission: &Submission) -> Result<(), String> {
 }
 
 /// One call, from its text to its effect; the command that it was.
-fn take(state: &mut State, Call { method, params }: &Call) -> Result<Command, String> {
-    let text = value!({"id": "rehearsal", "type": "request", "method": method, "params": params}).to_string();
-    let clean = json::clean(&text).map_err(|problem| problem.to_string())?;
+fn take(state: &mut State, call: &Call) -> Result<Command, String> {
+    let clean = json::clean(call.text()).map_err(|problem| problem.to_string())?;
     let frame: Frame<'_> = frame::parse(&clean.text).map_err(|bad| bad.refusal.to_string())?;
     let operation = protocol::interpret(&frame, &mut Uuid::new_v4).map_err(|refusal| refusal.to_string())?;
-    let Operation::Change { command, .. } = operation else { return Err(format!("{method} changes nothing")) };
+    let Operation::Change { command, .. } = operation else { return Err(format!("{} changes nothing", frame.method)) };
     let stamp = Stamp { at: Timestamp(0), actor: Actor::Coordinator, cause: 0, request: None, altered: false };
     for event in decide(state, &command, &stamp).map_err(|refusal| refusal.to_string())? {
         let envelope = state.seal(event, &stamp, None);

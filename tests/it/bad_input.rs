@@ -419,7 +419,7 @@ fn a_wrong_command_line_is_told_with_a_hint() {
         (vec!["call", "pipeline/list", "{not json"], "JSON"),
         (vec!["agent"], "--name"),
         (vec!["agent", "--name", "a", "--slots", "0"], "slots"),
-        (vec!["run"], "PIPELINE"),
+        (vec!["run"], "<FILE>"),
         (vec!["ps", "--server", "no url at all"], "ws://"),
     ] {
         let ended = Process::start(everlog(&args)).end().expect_code(2);

@@ -51,7 +51,7 @@ fn what_is_in_force_is_shown_with_its_origin() {
 #[test]
 fn a_mistake_is_exit_code_2_with_its_place_for_every_verb_that_reads_it() {
     let home = home("server:\n  host: localhost\n  prot: 1\n");
-    let words = ["config/mcp.yaml:3:3: there is no key 'prot' in server; did you mean 'port'?", "╰── here"];
+    let words = ["config/mcp.yaml:3:3: there is no key `prot` here", "╰── here"];
     for args in [&["serve"][..], &["config", "check"], &["config", "show"], &["config", "check", "config/mcp.yaml"]] {
         let ended = run(home.path(), &[], args).expect_code(2);
         assert!(ended.expect_told(&words).stdout.is_empty());
@@ -67,7 +67,7 @@ fn a_sound_file_is_ok() {
     assert_eq!(ended.stdout, "config/mcp.yaml: ok\n");
     let variables = [("EVERLOG__SERVER__PROT", "1")];
     let ended = run(home.path(), &variables, &["config", "check"]).expect_code(2);
-    ended.expect_told(&["EVERLOG__SERVER__PROT names no key; did you mean EVERLOG__SERVER__PORT?"]);
+    ended.expect_told(&["EVERLOG__SERVER__PROT names no key (did you mean EVERLOG__SERVER__PORT?)"]);
     let ended = run(home.path(), &[], &["serve", "--port", "70000"]).expect_code(2);
     ended.expect_told(&["server.port is '70000'; set it to a whole number from 0 to 65535 with --port"]);
     let nowhere = tempfile::tempdir().unwrap();

@@ -53,8 +53,14 @@ fn soak_comes_through_a_kill() {
     let ended = Process::start(command).end().expect_code(0);
     let lives: Vec<&str> = ended.stdout.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     assert!(lives.contains(&"1") && lives.contains(&"2"), "{ended:?}");
-    assert!(ended.stdout.contains(" came to their end
-flat: "), "{ended:?}");
+    assert!(ended.stdout.contains(" came to their end\nflat: "), "{ended:?}");
+}
+
+#[test]
+fn agent_takes_its_settings_from_the_environment() {
+    let mut command = example("agent");
+    command.arg("ws://127.0.0.1:1").env("MCP_CLIENT_TIMEOUT", "soon");
+    Process::start(command).end().expect_code(1).expect_told(&["MCP_CLIENT_TIMEOUT", "soon"]);
 }
 
 #[test]

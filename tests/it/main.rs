@@ -30,6 +30,8 @@ mod reconnect;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod terminal;
+#[cfg(test)]
 mod typed;
 #[cfg(test)]
 mod verbs;

@@ -37,8 +37,7 @@ struct Works {
 
 fn agents(url: &str, works: &Arc<Works>, more: &watch::Sender<u64>, leave: &CancelToken) -> Vec<JoinHandle<()>> {
     let agent = |n: u64| {
-        let mut config = AgentConfig::new(url, format!("agent-{n}"));
-        config.slots = 2;
+        let config = AgentConfig::new(url, format!("agent-{n}")).slots(2);
         let (works, more) = (works.clone(), more.clone());
         let handler = move |task: Assignment, _: TaskContext| {
             let (works, more) = (works.clone(), more.clone());
@@ -89,7 +88,7 @@ struct Deeds {
 /// A host that never stops talking, so that every kill meets some request on its way: of those that the log already has and
 /// nobody has answered, a client that repeats them carelessly makes two.
 async fn host(url: String, number: u64, enough: Arc<AtomicBool>) -> Deeds {
-    let options = ClientOptions { max_retries: u32::MAX, ..ClientOptions::default() };
+    let options = ClientOptions::default().max_retries(u32::MAX);
     let client = Client::connect_with(url, options).await.expect("connected");
     let (pipelines, notes) = tokio::join!(submit(&client, number, &enough), take_notes(&client, number, &enough));
     client.close().await;
@@ -119,7 +118,7 @@ async fn take_notes(client: &Client, number: u64, enough: &AtomicBool) -> BTreeS
     let mut notes = BTreeSet::new();
     while !enough.load(Ordering::SeqCst) {
         let note = format!("host {number}, note {}", notes.len());
-        let report = ErrorReport { message: Some(note.clone()), ..ErrorReport::default() };
+        let report = ErrorReport::default().message(&note);
         client.report_error(&report).await.expect("reported");
         notes.insert(note);
     }

@@ -3,8 +3,8 @@
 
 use crate::harness::Server;
 use everlog::api::{
-    AgentFilter, AgentStatus, ErrorFilter, ErrorReport, Health, ModelFigures, PipelineFilter, PipelineSpec,
-    PipelineStatus, RunningTasks, TaskFilter, TaskSpec, TaskStatus, Timeframe,
+    AgentFilter, AgentStatus, ErrorFilter, ErrorReport, Health, ModelFigures, OnFailure, PipelineFilter, PipelineSpec,
+    PipelineStatus, Retry, RunningTasks, TaskFilter, TaskSpec, TaskStatus, Timeframe,
 };
 use everlog::{
     Agent, AgentConfig, AgentError, Assignment, CancelToken, Client, ClientError, Host, TaskContext, Update, code,
@@ -29,10 +29,7 @@ impl World {
     async fn start() -> Self {
         let server = Server::start();
         let client = Client::connect(server.url()).await.expect("connected");
-        let mut config = AgentConfig::new(server.url(), "worker");
-        config.id = "w".to_owned();
-        config.capabilities = vec!["train".to_owned()];
-        config.resources.insert("cpu".to_owned(), json!(2.0));
+        let config = AgentConfig::new(server.url(), "worker").id("w").capabilities(["train"]).resource("cpu", 2.0);
         let leave = CancelToken::new();
         let agent = tokio::spawn(Agent::new(config, handle).run(leave.clone()));
         let world = Self { _server: server, client, leave, agent };
@@ -80,7 +77,7 @@ async fn a_pipeline_from_its_creation_to_its_deletion() {
         .max_concurrent_tasks(3)
         .task(TaskSpec::new("a").set("do", "fail").priority(5))
         .task(TaskSpec::new("b").depends_on(["a"]))
-        .retry(everlog::api::Retry::attempts(0));
+        .retry(Retry::attempts(0));
     let created = client.create_pipeline(&spec).await.expect("created");
     let id = created.pipeline_id.as_str();
     assert_eq!((created.name.as_str(), created.task_ids.len()), ("p", 2));
@@ -112,9 +109,9 @@ async fn a_pipeline_from_its_creation_to_its_deletion() {
         (&result.result, result.error_info.expect("a reason").message),
         (&Value::Null, "it was told to".to_owned())
     );
-    let page = client.pipelines(&PipelineFilter { limit: Some(1), ..Default::default() }).await.expect("listed");
+    let page = client.pipelines(&PipelineFilter::default().limit(1)).await.expect("listed");
     assert_eq!((page.items.len(), page.total, page.limit, page.offset), (1, 2, 1, 0));
-    let ended = PipelineFilter { status: Some(PipelineStatus::Failed), ..Default::default() };
+    let ended = PipelineFilter::default().status(PipelineStatus::Failed);
     assert_eq!(client.pipelines(&ended).await.expect("listed").items[0].id, id);
     assert_eq!(code_of(client.start_pipeline(id).await), code::PIPELINE_ENDED);
     run.delete().await.expect("deleted");
@@ -155,6 +152,49 @@ async fn until_progress(updates: &mut everlog::Subscription, run: &everlog::Run)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_is_retried_in_a_pipeline_that_goes_on_and_anew_in_one_that_has_ended() {
+    let world = World::start().await;
+    let (client, host) = (&world.client, Host::new(world.client.clone()));
+    let spec = PipelineSpec::new("p")
+        .on_failure(OnFailure::SkipDownstream)
+        .retry(Retry::attempts(0))
+        .task(TaskSpec::new("bad").set("do", "fail"))
+        .task(TaskSpec::new("bad luck").set("do", "wait"));
+    let run = host.submit(&spec).await.expect("submitted");
+    let mut updates = run.updates().await.expect("subscribed");
+    let failed = until_failed(&mut updates, &run).await;
+    let again = client.retry_task(&failed).await.expect("retried");
+    assert_eq!((again.status.as_str(), again.pipeline_id.as_deref()), ("retried", Some(run.id())));
+    assert_eq!(client.task(&again.task_ids[0]).await.expect("known").retry_of, Some(failed.clone()));
+    assert_eq!(run.result("bad").await.expect("the newest of its name").task_id, again.task_ids[0]);
+
+    run.stop(None).await.expect("stopped");
+    let anew = client.retry_pipeline(run.id()).await.expect("retried");
+    let repeated = host.attach(anew.pipeline_id.expect("a new one"));
+    assert_ne!(repeated.id(), run.id());
+    let tasks = repeated.tasks().await.expect("listed");
+    assert_eq!(tasks.iter().map(|task| &task.id).collect::<Vec<_>>(), anew.task_ids.iter().collect::<Vec<_>>());
+    assert!(tasks.iter().all(|task| task.retry_of.is_some()), "{tasks:?}");
+    assert_eq!(code_of(client.retry_task("nobody").await), code::TASK_NOT_FOUND);
+    repeated.stop(None).await.expect("stopped");
+    world.end().await;
+}
+
+/// Waits until the task `bad` has failed; its id.
+async fn until_failed(updates: &mut everlog::Subscription, run: &everlog::Run) -> String {
+    let told = async {
+        loop {
+            let bad = run.result("bad").await.expect("there is one");
+            if bad.status == TaskStatus::Failed {
+                return bad.task_id;
+            }
+            updates.next().await.expect("an update");
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tasks_and_agents() {
     let world = World::start().await;
     let client = &world.client;
@@ -171,7 +211,7 @@ async fn tasks_and_agents() {
         (result.status, result.error_info.expect("a reason").kind),
         (TaskStatus::Cancelled, "cancelled".to_owned())
     );
-    let waiting = TaskFilter { status: Some(TaskStatus::Pending), ..TaskFilter::default() };
+    let waiting = TaskFilter::default().status(TaskStatus::Pending);
     let listed: Vec<String> =
         client.tasks(&waiting).await.expect("listed").items.into_iter().map(|task| task.id).collect();
     assert_eq!(listed, ids);
@@ -179,9 +219,9 @@ async fn tasks_and_agents() {
     assert_eq!((agent.name.as_str(), &agent.status, agent.slots), ("worker", &AgentStatus::Active, 1));
     assert_eq!((agent.resources.cpu, agent.tasks_completed, agent.current_task_details), (Some(2.0), 1, None));
     assert!(agent.last_active.is_some() && agent.registered_at.is_some());
-    let able = AgentFilter { capability: Some("train".to_owned()), ..AgentFilter::default() };
+    let able = AgentFilter::default().capability("train");
     assert_eq!(client.agents(&able).await.expect("listed").items[0].id, "w");
-    let lost = AgentFilter { status: Some(AgentStatus::Lost), ..AgentFilter::default() };
+    let lost = AgentFilter::default().status(AgentStatus::Lost);
     assert_eq!(client.agents(&lost).await.expect("listed").total, 0);
     assert_eq!(code_of(client.agent("nobody").await), code::AGENT_NOT_FOUND);
     world.end().await;
@@ -231,7 +271,7 @@ fn fields(record: &Value) -> BTreeSet<String> {
 async fn models_memory_and_errors() {
     let world = World::start().await;
     let client = &world.client;
-    let figures = ModelFigures { accuracy: Some(0.75), memory_usage_mb: Some(64.0), ..ModelFigures::default() };
+    let figures = ModelFigures::default().accuracy(0.75).memory_usage_mb(64.0);
     client.report_model("m", &figures).await.expect("recorded");
     let metrics = client.model_metrics("m").await.expect("known");
     assert_eq!(metrics.figures, figures);
@@ -264,16 +304,11 @@ async fn models_memory_and_errors() {
     assert!(!client.memory_delete("k/1").await.expect("not there"));
     assert_eq!(client.memory_get("k/1").await.expect("read"), None);
 
-    let report = ErrorReport {
-        component: Some("gpu".to_owned()),
-        message: Some("too hot".to_owned()),
-        details: json!({"celsius": 99}),
-        ..ErrorReport::default()
-    };
+    let report = ErrorReport::default().component("gpu").message("too hot").details(json!({"celsius": 99}));
     let id = client.report_error(&report).await.expect("reported");
     let recovery = client.recover_error(&id, "ignore").await.expect("recovered");
     assert_eq!((recovery.recovery_action.as_str(), recovery.status.as_str()), ("ignore", "recovered"));
-    let filter = ErrorFilter { component: Some("gpu".to_owned()), ..ErrorFilter::default() };
+    let filter = ErrorFilter::default().component("gpu");
     let errors = client.errors(&filter).await.expect("listed");
     let error = &errors.items[0];
     assert_eq!((errors.total, &error.error_id, &error.details), (1, &id, &json!({"celsius": 99})));

@@ -111,6 +111,7 @@ impl Fold<'_> {
             | Event::AssignmentConfirmed(_)
             | Event::HookRecorded(_)
             | Event::PipelineCreated(_) => {}
+            Event::TasksExpected(e) => self.tasks_expected(e)?,
             Event::PipelineStarted(e) => self.pipeline_started(e)?,
             Event::PipelinePaused(e) => drop(self.step_pipeline(e.pipeline, PipelineStep::Pause)?),
             Event::PipelineResumed(e) => drop(self.step_pipeline(e.pipeline, PipelineStep::Resume)?),

@@ -28,11 +28,18 @@ impl Fold<'_> {
             error: None,
             tasks: Vec::new(),
             counts: Default::default(),
+            tasks_expected: 0,
             ready: 0,
             busy_us: 0,
             run_seq: 0,
         });
         self.state.refresh_pipeline(ix);
+        Ok(())
+    }
+
+    pub(super) fn tasks_expected(&mut self, e: &event::TasksExpected) -> Result<(), Illegal> {
+        let ix = self.pipeline(e.pipeline)?;
+        self.state.pipelines[ix].tasks_expected = u64::from(e.tasks);
         Ok(())
     }
 

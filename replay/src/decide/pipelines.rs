@@ -38,6 +38,9 @@ impl Decision<'_> {
             config: config.clone(),
         };
         let mut events = vec![created.into()];
+        if let Some(expected) = wish.tasks_expected.filter(|expected| *expected as usize > tasks.len()) {
+            events.push(event::TasksExpected { pipeline: id, tasks: expected }.into());
+        }
         self.task_events(Some((id, &options)), tasks, &edges, &mut events)?;
         Ok(events)
     }
@@ -71,6 +74,10 @@ impl Decision<'_> {
             PipelineStatus::Completed | PipelineStatus::Failed => {
                 return Err(Refusal::PipelineEnded { pipeline: id, status });
             }
+        }
+        let (tasks, expected) = (pipeline.counts.total(), pipeline.tasks_expected);
+        if tasks < expected {
+            return Err(Refusal::PipelineIncomplete { pipeline: id, tasks, expected });
         }
         let mode = self.first_mode(pipeline.options.strategy, pipeline.ready);
         let mut events = vec![event::PipelineStarted { pipeline: id, mode }.into()];

@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 use crate::spec::{OnFailure, PipelineOptions, RetryPolicy, Strategy, TaskSpec, TaskWish};
 use crate::state::{Presence, Task};
 use crate::status::{PipelineStatus, TaskStatus};
-use crate::text::Json;
+use crate::text::{self, Json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -349,8 +349,8 @@ impl Decision<'_> {
         if !due {
             return Ok(Vec::new());
         }
-        let limit = task.spec.timeout_ms.unwrap_or(0);
-        let message = format!("attempt {} took longer than its timeout of {limit} ms", task.attempt);
+        let limit = text::duration(task.spec.timeout_ms.unwrap_or(0));
+        let message = format!("attempt {} took longer than its timeout of {limit}", task.attempt);
         let mut events = Vec::with_capacity(2);
         self.fail(task, &Failure { kind: FailureKind::Timeout, message, result: Json::null() }, &mut events);
         self.settle(task, &mut events);

@@ -15,9 +15,10 @@ pub use pipelines::*;
 pub use registers::*;
 pub use tasks::*;
 
-use crate::codec::{self, DecodeError, Header};
+use crate::binary::{self, DecodeError};
 use crate::ids::{AgentId, PipelineId, TaskId};
 use crate::text::Json;
+use serde::de::DeserializeOwned;
 
 macro_rules! events {
     ($($kind:literal $schema:literal $name:ident),+ $(,)?) => {
@@ -54,7 +55,7 @@ macro_rules! events {
             }
 
             pub(crate) fn write_body(&self, out: &mut Vec<u8>) -> bincode::Result<()> {
-                match self { $(Self::$name(body) => codec::write(body, out),)+ }
+                match self { $(Self::$name(body) => binary::write(body, out),)+ }
             }
 
             /// The event as JSON, for people and other programs.
@@ -63,9 +64,14 @@ macro_rules! events {
                 match self { $(Self::$name(body) => serde_json::to_string(body),)+ }.unwrap_or_default()
             }
 
-            pub(crate) fn read_body(kind: u16, schema: u8, bytes: &[u8]) -> Result<(Header, Self), DecodeError> {
+            /// Header and event, one after the other as bincode writes a pair.
+            pub(crate) fn read_body<H: DeserializeOwned>(
+                kind: u16,
+                schema: u8,
+                bytes: &[u8],
+            ) -> Result<(H, Self), DecodeError> {
                 match (kind, schema) {
-                    $(($kind, $schema) => codec::read(bytes).map(|(header, body)| (header, Self::$name(body))),)+
+                    $(($kind, $schema) => binary::read(bytes).map(|(header, body)| (header, Self::$name(body))),)+
                     (kind, schema) => Err(DecodeError::Unknown { kind, schema }),
                 }
             }
@@ -92,6 +98,7 @@ events! {
     26 1 PipelineFailed,
     27 1 PipelineDeleted,
     28 1 ModeChosen,
+    29 1 TasksExpected,
     40 1 TaskCreated,
     41 1 TaskAssigned,
     42 1 TaskStarted,
@@ -133,6 +140,7 @@ impl Event {
             | Self::OperationsObserved(_)
             | Self::OperationRefused(_)
             | Self::MachineLoadObserved(_)
+            | Self::TasksExpected(_)
             | Self::PipelineStarted(_)
             | Self::PipelinePaused(_)
             | Self::PipelineResumed(_)
@@ -181,6 +189,7 @@ impl Event {
         let agent = |id| Subject { agent: Some(id), ..Subject::default() };
         match self {
             Self::PipelineCreated(e) => pipeline(&e.pipeline),
+            Self::TasksExpected(e) => pipeline(&e.pipeline),
             Self::PipelineStarted(e) => pipeline(&e.pipeline),
             Self::PipelinePaused(e) => pipeline(&e.pipeline),
             Self::PipelineResumed(e) => pipeline(&e.pipeline),

@@ -19,6 +19,15 @@ pub struct PipelineCreated {
     pub config: Json,
 }
 
+/// The pipeline comes in several calls, and is whole with so many tasks: until then it can not start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TasksExpected {
+    /// Which.
+    pub pipeline: PipelineId,
+    /// How many tasks it is to have.
+    pub tasks: u32,
+}
+
 /// A pipeline began to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineStarted {

@@ -178,6 +178,8 @@ pub struct Pipeline {
     pub tasks: Vec<TaskIx>,
     /// Its tasks by status.
     pub counts: Counts,
+    /// How many tasks it must have before it can start; 0 where nothing was said.
+    pub tasks_expected: u64,
     /// Ready tasks.
     pub ready: u32,
     /// Durations of its completed tasks, added up, in microseconds.

@@ -4,13 +4,13 @@
 //! that most commands are legal, and a history that fails shrinks to a short one.
 
 use crate::laws;
-use crate::world::World;
+use crate::world::{Answer, World};
 use everlog_replay::event::{ModelFigures, PauseRunning};
 use everlog_replay::spec::{Declared, OnFailure, PipelineWish, Resources, RetryWish, Settings, Strategy, TaskWish};
 use everlog_replay::state::{Agent, Task};
 use everlog_replay::{
-    Actor, AgentId, Command, ErrorId, Event, Json, NewIds, NewTask, Observation, PipelineId, RequestKey, TaskId, codec,
-    wake_at,
+    Actor, AgentId, Command, ErrorId, Event, Json, NewIds, NewTask, Observation, PipelineId, Refusal, RequestKey,
+    TaskId, codec, wake_at,
 };
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -202,6 +202,7 @@ impl Player {
                 timeout_ms: Some(u64::from(c % 3) * 4_000),
                 retry: RetryWish { backoff_ms: Some(u64::from(b % 4) * 500), ..RetryWish::default() },
                 on_failure: Some([OnFailure::Fail, OnFailure::Continue, OnFailure::SkipDownstream][c as usize % 3]),
+                tasks_expected: a.is_multiple_of(8).then_some(u32::from(b % 6)),
             },
             config: Json::from("{}"),
             tasks: self.tasks(b.rotate_left(3), c.rotate_left(5), None),
@@ -317,7 +318,10 @@ impl Player {
         }
         let pipelines: Vec<PipelineId> = self.world.state.pipelines.iter().map(|(_, pipeline)| pipeline.id).collect();
         for pipeline in pipelines {
-            self.world.turn(Actor::Connection(99), None, &Command::StartPipeline { pipeline });
+            let started = self.world.turn(Actor::Connection(99), None, &Command::StartPipeline { pipeline });
+            if matches!(started, Answer::Refused { refusal: Refusal::PipelineIncomplete { .. }, .. }) {
+                self.world.turn(Actor::Connection(99), None, &Command::DeletePipeline { pipeline });
+            }
             self.world.turn(Actor::Connection(99), None, &Command::ResumePipeline { pipeline });
         }
         while let Some((actor, command)) = self.complete(0, 1, 17).filter(|_| self.world.state.counts.live() > 0) {

@@ -226,6 +226,7 @@ impl Any {
                 over_limit: self.bool(),
             }
             .into(),
+            event::TasksExpected { pipeline: self.pipeline(), tasks: self.u32() }.into(),
         ]
     }
 

@@ -378,6 +378,7 @@ impl Stage {
                 timeout_ms: words.ms("timeout"),
                 retry: retry(words),
                 on_failure: words.get("on_failure").map(on_failure),
+                tasks_expected: words.number("expected"),
             },
             config: Json::from("{}"),
             tasks: self.names.tasks(tasks),
@@ -547,6 +548,7 @@ impl Names {
                 };
                 format!("{why}{from}")
             }
+            Event::TasksExpected(e) => e.tasks.to_string(),
             Event::PipelineStarted(e) => format!("as {}", e.mode.as_str()),
             Event::PipelinePaused(e) => format!("{:?}", e.running),
             Event::PipelineFailed(e) => e.error.clone(),

@@ -35,13 +35,13 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) const COLUMNS: [Column; 7] = [
-    Column { header: "name…", cell: |agent, _| text(agent, "name") },
-    Column { header: "id", cell: id },
-    Column { header: "status", cell: |agent, _| Cell::status(agent["status"].as_str().unwrap_or_default()) },
-    Column { header: "busy", cell: |agent, _| Cell::plain(busy(agent)) },
-    Column { header: "score", cell: |agent, _| Cell::plain(score(agent)) },
-    Column { header: "heard", cell: |agent, now| ago(agent, "last_active", now) },
-    Column { header: "capabilities…", cell: |agent, _| Cell::plain(capabilities(agent)) },
+    Column { header: "name…", rank: 0, cell: |agent, _| text(agent, "name") },
+    Column { header: "id", rank: 2, cell: id },
+    Column { header: "status", rank: 1, cell: |agent, _| Cell::status(agent["status"].as_str().unwrap_or_default()) },
+    Column { header: "busy", rank: 3, cell: |agent, _| Cell::plain(busy(agent)) },
+    Column { header: "score", rank: 5, cell: |agent, _| Cell::plain(score(agent)) },
+    Column { header: "heard", rank: 4, cell: |agent, now| ago(agent, "last_active", now) },
+    Column { header: "capabilities…", rank: 6, cell: |agent, _| Cell::plain(capabilities(agent)) },
 ];
 
 /// Slots in use, of how many.

@@ -36,13 +36,13 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) const COLUMNS: [Column; 7] = [
-    Column { header: "when", cell: |error, now| ago(error, "timestamp", now) },
-    Column { header: "id", cell: |error, _| Cell::quiet(short(&error["error_id"])) },
-    Column { header: "component…", cell: |error, _| text(error, "component") },
-    Column { header: "type…", cell: |error, _| text(error, "error_type") },
-    Column { header: "status", cell: |error, _| Cell::status(error["status"].as_str().unwrap_or_default()) },
-    Column { header: "task", cell: |error, _| Cell::quiet(short(&error["task_id"])) },
-    Column { header: "message…", cell: |error, _| text(error, "message") },
+    Column { header: "when", rank: 2, cell: |error, now| ago(error, "timestamp", now) },
+    Column { header: "id", rank: 3, cell: |error, _| Cell::quiet(short(&error["error_id"])) },
+    Column { header: "component…", rank: 1, cell: |error, _| text(error, "component") },
+    Column { header: "type…", rank: 4, cell: |error, _| text(error, "error_type") },
+    Column { header: "status", rank: 5, cell: |error, _| Cell::status(error["status"].as_str().unwrap_or_default()) },
+    Column { header: "task", rank: 6, cell: |error, _| Cell::quiet(short(&error["task_id"])) },
+    Column { header: "message…", rank: 0, cell: |error, _| text(error, "message") },
 ];
 
 pub(in crate::cli) async fn run(args: Args) -> Result<Exit, Trouble> {

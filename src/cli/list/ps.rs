@@ -54,12 +54,12 @@ enum Status {
 const UNDER_WAY: [&str; 4] = ["idle", "running", "paused", "stopping"];
 
 pub(super) const COLUMNS: [Column; 6] = [
-    Column { header: "name…", cell: |pipeline, _| text(pipeline, "name") },
-    Column { header: "id", cell: id },
-    Column { header: "status", cell: |pipeline, _| Cell::status(status(pipeline)) },
-    Column { header: "done…", cell: |pipeline, _| Cell::plain(done(pipeline)) },
-    Column { header: "created", cell: |pipeline, now| ago(pipeline, "created_at", now) },
-    Column { header: "took", cell: took },
+    Column { header: "name…", rank: 0, cell: |pipeline, _| text(pipeline, "name") },
+    Column { header: "id", rank: 3, cell: id },
+    Column { header: "status", rank: 1, cell: |pipeline, _| Cell::status(status(pipeline)) },
+    Column { header: "done…", rank: 2, cell: |pipeline, _| Cell::plain(done(pipeline)) },
+    Column { header: "created", rank: 5, cell: |pipeline, now| ago(pipeline, "created_at", now) },
+    Column { header: "took", rank: 4, cell: took },
 ];
 
 /// The status in the word that a person uses: the protocol calls a stopped pipeline completed.
@@ -106,9 +106,9 @@ async fn under_way(remote: &Remote, limit: Option<usize>, output: Output) -> Res
     found.sort_by(|one, other| other["created_at"].as_str().cmp(&one["created_at"].as_str()));
     let total = found.len();
     found.truncate(limit.unwrap_or(usize::MAX));
-    let known = pipelines(None, Some(0)).each_page(remote, |_| Ok(())).await?;
+    let known = pipelines(None, Some(0)).each_page(remote, |_| Ok::<_, Trouble>(())).await?;
     let mut printer = Printer::new(output, "pipelines", &COLUMNS);
-    printer.page(found)?;
+    printer.page(&found)?;
     let shown = printer.finish(total)?;
     let ended = known.saturating_sub(total);
     match (total, ended) {

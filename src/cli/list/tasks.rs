@@ -50,13 +50,13 @@ enum Status {
 }
 
 pub(super) const COLUMNS: [Column; 7] = [
-    Column { header: "name…", cell: |task, _| text(task, "name") },
-    Column { header: "id", cell: id },
-    Column { header: "status", cell: |task, _| Cell::status(task["status"].as_str().unwrap_or_default()) },
-    Column { header: "try", cell: |task, _| Cell::plain(task["attempt"].to_string()) },
-    Column { header: "agent…", cell: |task, _| Cell::plain(short(&task["assigned_agent"])) },
-    Column { header: "took", cell: took },
-    Column { header: "note…", cell: |task, _| Cell::plain(note(task)) },
+    Column { header: "name…", rank: 0, cell: |task, _| text(task, "name") },
+    Column { header: "id", rank: 2, cell: id },
+    Column { header: "status", rank: 1, cell: |task, _| Cell::status(task["status"].as_str().unwrap_or_default()) },
+    Column { header: "try", rank: 5, cell: |task, _| Cell::plain(task["attempt"].to_string()) },
+    Column { header: "agent…", rank: 6, cell: |task, _| Cell::plain(short(&task["assigned_agent"])) },
+    Column { header: "took", rank: 4, cell: took },
+    Column { header: "note…", rank: 3, cell: |task, _| Cell::plain(note(task)) },
 ];
 
 /// What else there is to say of a task: why it failed, how far it is, what it waits for.
@@ -65,7 +65,8 @@ pub(in crate::cli) fn note(task: &Value) -> String {
         let again = if task["status"] == "pending" { "tried again after: " } else { "" };
         return format!("{again}{message}");
     }
-    if let Some(progress) = task["progress"].as_f64().filter(|_| task["status"] == "running") {
+    // An agent begins with 0, whether or not the task ever says more.
+    if let Some(progress) = task["progress"].as_f64().filter(|part| *part > 0.0 && task["status"] == "running") {
         return format!("{:.0} %", progress * 100.0);
     }
     match task["waiting_for"].as_u64() {

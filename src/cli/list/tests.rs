@@ -3,16 +3,17 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
+use crate::cli::grid::Look;
 use crate::cli::memory;
 use crate::cli::status::View;
 
 const NOW: &str = "2026-01-02T12:00:00Z";
 
 /// A narrow terminal.
-const COLUMNS_80: u16 = 80;
+const COLUMNS_80: usize = 80;
 
 fn now() -> Timestamp {
     NOW.parse().expect("a time")
@@ -30,11 +31,13 @@ fn check(name: &str, found: &str) {
 
 /// `records` in every form, wide and narrow.
 fn forms(field: &'static str, columns: &[Column], records: &[Value]) -> String {
-    let form = |output: Output, width: Option<u16>| {
+    let form = |output: Output, width: Option<usize>| {
         let mut text = Vec::new();
         let look = Look { colors: false, width };
         let mut printer = Printer::onto(&mut text, output, field, columns, look, now());
-        printer.page(records.to_vec()).expect("a vector takes every byte");
+        // A page at a time; where they can, the forms do not show it.
+        let page = if output == Output::Table { records.len().max(1) } else { 2 };
+        records.chunks(page).for_each(|page| printer.page(page).expect("a vector takes every byte"));
         printer.finish(records.len()).expect("a vector takes every byte");
         String::from_utf8(text).expect("text")
     };
@@ -138,7 +141,7 @@ fn keys_in_every_form() {
 
 #[test]
 fn the_views_of_status() {
-    let mut view = View { text: String::new(), now: now(), colors: false };
+    let mut view = View { text: String::new(), now: now(), look: Look { colors: false, width: None } };
     let [failed, running, waiting, done] = tasks();
     view.pipeline_head(&pipeline());
     view.named("failed", std::slice::from_ref(&failed), 1);
@@ -157,6 +160,25 @@ fn the_views_of_status() {
 fn nothing_is_nothing_but_json() {
     let expected = "--- table\n--- table, 80 columns\n--- json\n{\n  \"tasks\": [],\n  \"total\": 0\n}\n--- ndjson\n";
     assert_eq!(forms("tasks", &super::tasks::COLUMNS, &[]), expected);
+}
+
+#[test]
+fn pages_are_one_table() {
+    let mut text = Vec::new();
+    let look = Look { colors: false, width: Some(COLUMNS_80) };
+    let mut printer = Printer::onto(&mut text, Output::Table, "tasks", &super::tasks::COLUMNS, look, now());
+    let pages = [("a-long-name", "completed"), ("b", "failed"), ("c-whose-name-is-longer", "pending"), ("d", "failed")];
+    for (name, status) in pages {
+        printer.page(&[task(name, status)]).expect("a vector takes every byte");
+    }
+    printer.finish(pages.len()).expect("a vector takes every byte");
+    let text = String::from_utf8(text).expect("text");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + pages.len(), "one header, and nothing but the rows: {text}");
+    let id = |line: usize| lines[line].find("fab2995a  ").expect("an id");
+    assert_eq!(lines[0].find("ID"), Some(id(1)), "{text}");
+    assert_eq!((id(2), id(4)), (id(1), id(3)), "a narrower page keeps to the columns: {text}");
+    assert!(id(3) > id(1) && lines[3].starts_with("c-whose-name-is-longer"), "a wider one moves them: {text}");
 }
 
 #[test]

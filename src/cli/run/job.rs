@@ -5,17 +5,17 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::view::View;
 use super::{Args, Ended, summary, watch};
 use crate::cli::exit::Trouble;
+use crate::cli::list::Ask;
+use crate::cli::remote::Remote;
+use crate::cli::steer;
 use crate::cli::tasks;
 use crate::cli::terminal;
+use crate::cli::watch::Screen;
 use crate::client::{Client, ClientError};
 use crate::pipeline_file::PipelineFile;
 use crate::submission::{self, Submission};
-
-/// Pipelines asked for at once: well under a frame (protocol §1).
-const PAGE: usize = 100;
 
 /// The pipelines of a run, and what an agent needs to be able to do for them.
 #[derive(Debug)]
@@ -75,9 +75,9 @@ impl Job {
         let mut subscription = client.subscribe(topics).await?;
         let mut ended = Ended::AllWell;
         for pipeline in &pipelines {
-            let mut view = View::new(&pipeline.name);
-            let info = watch::until_ended(client, &mut subscription, &pipeline.id, &mut view).await?;
-            view.finish();
+            let mut screen = Screen::new();
+            let info = watch::until_ended(client, &mut subscription, &pipeline.id, &mut screen).await?;
+            screen.finish();
             if !summary::print(out, client, &info, &args.data, args.output).await? {
                 ended = Ended::SomeFailed;
             }
@@ -90,9 +90,10 @@ async fn start(client: &Client, submission: &Submission) -> Result<Pipeline, Tro
     let created = submission::submit(client, submission).await.map_err(Trouble::of_file)?;
     let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
     client.call("pipeline/start", json!({"pipeline_id": id})).await?;
-    let (name, tasks) = (submission.name(), submission.tasks().len());
-    crate::cli::hint(&format!("pipeline {} ({tasks} tasks) is {id}", terminal::one_line(name)));
-    Ok(Pipeline { id, name: name.to_owned(), wants: None })
+    let (name, tasks) = (submission.name().to_owned(), submission.tasks().len());
+    let what = if tasks == 1 { "task" } else { "tasks" };
+    crate::cli::hint(&steer::line(&json!({"id": id, "name": name}), &format!("started: {tasks} {what}")));
+    Ok(Pipeline { id, name, wants: None })
 }
 
 /// Every pipeline that has not ended, with what sets it going: an idle one was cut off between its creation and its start.
@@ -101,19 +102,11 @@ async fn unfinished(client: &Client) -> Result<Vec<Pipeline>, ClientError> {
     let going =
         [("idle", Some("pipeline/start")), ("running", None), ("paused", Some("pipeline/resume")), ("stopping", None)];
     for (status, wants) in going {
-        let mut offset = 0;
-        loop {
-            let params = json!({"status": status, "limit": PAGE, "offset": offset});
-            let answer = client.call("pipeline/list", params).await?;
-            let page = answer["pipelines"].as_array().cloned().unwrap_or_default();
-            if page.is_empty() {
-                break;
-            }
-            offset += page.len();
-            let (whole, half_made): (Vec<_>, Vec<_>) = page.iter().partition(|info| submission::is_whole(info));
-            half_made.iter().for_each(|info| crate::cli::hint(&not_resumed(info)));
-            found.extend(whole.into_iter().map(|info| pipeline(info, wants)));
-        }
+        let ask = Ask::new("pipeline/list", "pipelines", json!({"status": status}));
+        let all = ask.all(&Remote::of(client)).await?;
+        let (whole, half_made): (Vec<_>, Vec<_>) = all.iter().partition(|info| submission::is_whole(info));
+        half_made.iter().for_each(|info| crate::cli::hint(&not_resumed(info)));
+        found.extend(whole.into_iter().map(|info| pipeline(info, wants)));
     }
     Ok(found)
 }

@@ -6,7 +6,6 @@ mod stall;
 mod summary;
 #[cfg(test)]
 mod tests;
-mod view;
 mod watch;
 
 use std::io::Write;
@@ -24,7 +23,6 @@ use crate::coordinator::{Failed, Place};
 use crate::embedded::{Coordinator, Setup};
 use crate::pipeline_file::{self, PipelineFile, Setting};
 use job::Job;
-pub(super) use view::Lines;
 pub(super) use watch::Snapshot;
 
 const EXAMPLES: &str = "Examples:
@@ -36,8 +34,8 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The pipeline to run
-    #[arg(value_name = "PIPELINE.yaml", required_unless_present = "resume")]
+    /// The pipeline file to run
+    #[arg(value_name = "FILE", required_unless_present = "resume")]
     pipeline: Option<PathBuf>,
     /// Give a parameter of the file a value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
@@ -48,7 +46,7 @@ pub(super) struct Args {
     /// The directory that holds the history
     #[arg(long, value_name = "DIR", default_value = ".everlog")]
     data: PathBuf,
-    /// The configuration [default: config/mcp.yaml, if it is there]
+    /// The configuration [default: the one that `serve` would read]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How many tasks run at once [default: the number of processors]
@@ -86,7 +84,6 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
         ended = &mut working => ended,
         failed = coordinator.failed() => return Err(died(&failed, &args.data)),
         () = signals.next() => {
-            crate::cli::hint("stopping what runs; press again to stop at once");
             interrupted.cancel();
             tokio::select! {
                 ended = &mut working => ended,
@@ -128,6 +125,9 @@ async fn work(
         rejected = &mut agent => return Err(agent_ended(rejected)),
         () = interrupted.cancelled() => Ok(Ended::Interrupted),
     };
+    if matches!(ended, Ok(Ended::Interrupted)) {
+        crate::cli::hint("stopping what runs; press again to stop at once");
+    }
     leave.cancel();
     let left = agent.await;
     client.close().await;

@@ -101,7 +101,7 @@ impl Pipeline {
             "pipeline/status" => self.info(),
             "pipeline/list" => {
                 let meant = params["status"] == self.status && params["offset"] == 0;
-                json!({"pipelines": if meant { vec![self.info()] } else { Vec::new() }})
+                json!({"pipelines": if meant { vec![self.info()] } else { Vec::new() }, "total": u64::from(params["status"] == self.status)})
             }
             "task/list" => self.list(params),
             "task/completed" => {

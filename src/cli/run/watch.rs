@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::stall::{self, Stall};
-use super::view::View;
 use crate::cli::output::cell;
 use crate::cli::tasks::{self, Counts, TaskRow};
+use crate::cli::watch::{SHOWN_RUNNING_MAX, Screen};
 use crate::client::{Client, ClientError, Subscription, Update};
 
 /// How often the state is asked for: what a person still sees as "at once".
@@ -19,9 +19,6 @@ pub(super) const POLL: Duration = Duration::from_millis(200);
 /// Up to so many tasks every one is followed by name; of more, the numbers.
 const FOLLOWED_TASKS_MAX: u64 = 100;
 
-/// Running tasks of a large pipeline that are named.
-const NAMED_RUNNING_MAX: usize = 3;
-
 /// What is known of a pipeline's tasks at one moment.
 #[derive(Debug)]
 pub(in crate::cli) struct Snapshot {
@@ -29,6 +26,8 @@ pub(in crate::cli) struct Snapshot {
     pub(in crate::cli) counts: Counts,
     /// All tasks of a small pipeline, some running ones of a large.
     pub(in crate::cli) tasks: Vec<TaskRow>,
+    /// What there is to be done about it.
+    pub(in crate::cli) hint: Option<String>,
 }
 
 impl Snapshot {
@@ -38,12 +37,12 @@ impl Snapshot {
     }
 }
 
-/// Shows the pipeline's progress in `view` until it has ended; its last record.
+/// Shows the pipeline's progress in `screen` until it has ended; its last record.
 pub(super) async fn until_ended(
     client: &Client,
     subscription: &mut Subscription,
     pipeline_id: &str,
-    view: &mut View,
+    screen: &mut Screen,
 ) -> Result<Value, ClientError> {
     let mut poll = interval(POLL);
     let mut stall = Stall::default();
@@ -51,17 +50,17 @@ pub(super) async fn until_ended(
     loop {
         tokio::select! {
             _ = poll.tick() => {}
-            () = told_of_end(subscription, pipeline_id) => {}
+            () = told_of_end(subscription, pipeline_id, screen) => {}
         }
         let params = json!({"pipeline_id": pipeline_id});
         let info = client.call("pipeline/status", params).await?;
         let snapshot = look(client, pipeline_id, &info).await?;
-        view.show(&snapshot);
+        screen.show(&info, &snapshot);
         if snapshot.has_ended() {
             return Ok(info);
         }
         if stall.is_news(&info) {
-            view.say(&stall::words(client, pipeline_id).await?);
+            screen.say(&stall::words(client, pipeline_id).await?);
         }
     }
 }
@@ -69,14 +68,14 @@ pub(super) async fn until_ended(
 async fn look(client: &Client, id: &str, info: &Value) -> Result<Snapshot, ClientError> {
     let counts = Counts::of(info);
     let small = counts.total() <= FOLLOWED_TASKS_MAX;
-    let (filter, at_most) = if small { (None, usize::MAX) } else { (Some("running"), NAMED_RUNNING_MAX) };
+    let (filter, at_most) = if small { (None, usize::MAX) } else { (Some("running"), SHOWN_RUNNING_MAX) };
     let tasks = tasks::list(client, id, filter, at_most).await?;
-    Ok(Snapshot { status: cell(&info["status"]), counts, tasks })
+    Ok(Snapshot { status: cell(&info["status"]), counts, tasks, hint: None })
 }
 
 /// Waits for the news that the pipeline has ended, or may have. Of a client that is closed, for ever: the next request
 /// says so.
-async fn told_of_end(subscription: &mut Subscription, pipeline_id: &str) {
+async fn told_of_end(subscription: &mut Subscription, pipeline_id: &str, screen: &mut Screen) {
     while let Some(update) = subscription.next().await {
         let Update::Notification(notification) = update else { return };
         let end = matches!(
@@ -86,6 +85,7 @@ async fn told_of_end(subscription: &mut Subscription, pipeline_id: &str) {
         if end && notification.params["pipeline_id"] == pipeline_id {
             return;
         }
+        screen.note(&notification);
     }
     std::future::pending().await
 }

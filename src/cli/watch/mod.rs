@@ -1,5 +1,6 @@
 //! `everlog watch`: a pipeline as it goes on, until it has ended.
 
+mod lines;
 mod screen;
 
 use std::time::Duration;
@@ -7,16 +8,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::closing::{self, Closing};
 use super::exit::{Exit, Trouble};
 use super::list::{Ask, ps, short};
+use super::output::Output;
 use super::remote::{self, Contact, Feed, Remote, Update};
 use super::resolve;
 use super::run::Snapshot;
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use super::tasks::{Counts, TaskRow};
-use super::wait::{self, Closing};
-use screen::Screen;
+pub(super) use screen::Screen;
 
 const EXAMPLES: &str = "Examples:
   everlog watch iris
@@ -35,7 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const FOLLOWED_TASKS_MAX: u64 = 100;
 
 /// Running tasks that are shown.
-const SHOWN_RUNNING_MAX: usize = 8;
+pub(super) const SHOWN_RUNNING_MAX: usize = 8;
 
 /// The command line of `watch`.
 #[derive(Debug, clap::Args)]
@@ -43,45 +45,54 @@ const SHOWN_RUNNING_MAX: usize = 8;
 pub(super) struct Args {
     /// A pipeline: its name, its id or a part of it, or @last
     pipeline: String,
+    /// How to print it: a line at the end, the record at the end, or a record a change
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
     #[command(flatten)]
     server: ServerUrl,
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let pipeline = remote::with(&args.server, async |remote| resolve::pipeline(remote, &args.pipeline).await).await?;
-    follow(&args.server, &pipeline["id"], Closing::Stdout).await
+    follow(&args.server, &pipeline["id"], Closing::of(args.output)).await
 }
 
 /// Follows the pipeline with this id to its end; the exit code says how it ended.
-pub(super) async fn follow(server: &ServerUrl, id: &Value, closing: Closing) -> Result<Exit, Trouble> {
+pub(super) async fn follow(server: &ServerUrl, id: &Value, mut closing: Closing) -> Result<Exit, Trouble> {
     let mut signals = Signals::listen()?;
     let mut feed = Feed::open(server, vec![format!("pipeline:{}", id.as_str().unwrap_or_default())]).await?;
     let mut screen = Screen::new();
     let ended = tokio::select! {
-        ended = until_ended(&mut feed, id, &mut screen) => Some(ended),
+        ended = until_ended(&mut feed, id, &mut screen, &mut closing) => Some(ended),
         () = signals.next() => None,
     };
     match ended {
         Some(pipeline) => {
             screen.finish();
-            wait::conclude(&pipeline?, closing)
+            closing.conclude(&pipeline?)
         }
         None => {
-            screen.freeze();
+            drop(screen);
             crate::cli::hint(&format!("the pipeline goes on; look again with: everlog watch {}", short(id)));
             Ok(Exit::Interrupted)
         }
     }
 }
 
-async fn until_ended(feed: &mut Feed, id: &Value, screen: &mut Screen) -> Result<Value, Trouble> {
+async fn until_ended(
+    feed: &mut Feed,
+    id: &Value,
+    screen: &mut Screen,
+    closing: &mut Closing,
+) -> Result<Value, Trouble> {
     let mut contact = Contact::default();
     loop {
         let (found, told) = contact.take(look(feed.remote(), id).await)?;
         told.into_iter().for_each(|line| screen.say(line));
         if let Some((pipeline, snapshot)) = found {
             screen.show(&pipeline, &snapshot);
-            if wait::has_ended(&pipeline) {
+            closing.look(&pipeline, &snapshot)?;
+            if closing::has_ended(&pipeline) {
                 return Ok(pipeline);
             }
         }
@@ -113,6 +124,29 @@ async fn look(remote: &Remote, id: &Value) -> Result<(Value, Snapshot), Trouble>
     let ask = Ask::new("task/list", "tasks", json!({"pipeline_id": id, "status": status}));
     let tasks = Ask { limit: (!small).then_some(SHOWN_RUNNING_MAX), ..ask }.all(remote).await?;
     let tasks = tasks.into_iter().filter_map(|task| serde_json::from_value::<TaskRow>(task).ok()).collect();
-    let status = ps::status(&pipeline).to_owned();
-    Ok((pipeline, Snapshot { status, counts, tasks }))
+    let (status, hint) = (ps::status(&pipeline).to_owned(), nobody(&pipeline));
+    Ok((pipeline, Snapshot { status, counts, tasks, hint }))
+}
+
+/// What to do about tasks that nobody takes.
+fn nobody(pipeline: &Value) -> Option<String> {
+    let count = |name: &str| pipeline["metrics"][name].as_u64().unwrap_or(0);
+    let ready = count("tasks_ready");
+    let idle = pipeline["status"] == "running" && count("tasks_running") + count("tasks_assigned") == 0;
+    (idle && ready > 0).then(|| format!("{ready} ready, no agent: see everlog agents"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_that_nobody_works_on_says_so() {
+        let pipeline = |running| {
+            let metrics = json!({"tasks_ready": 2, "tasks_assigned": 0, "tasks_running": running});
+            json!({"status": "running", "metrics": metrics})
+        };
+        assert_eq!(nobody(&pipeline(0)).as_deref(), Some("2 ready, no agent: see everlog agents"));
+        assert_eq!(nobody(&pipeline(1)), None);
+    }
 }

@@ -1,6 +1,7 @@
 //! What is told of faulty files, and where.
 
 use super::*;
+use crate::yaml::Fault;
 
 /// Every mistake as `line:column message; help`.
 fn told(text: &str, set: &[&str]) -> Vec<String> {
@@ -57,7 +58,7 @@ fn usual_slips_are_answered_with_the_right_form() {
         ),
         (
             "timeout: '5'",
-            "4:12 `timeout` must be seconds as a number without a unit, such as 5 or 0.5, not the text `5`; -",
+            "4:12 `timeout` must be seconds as a number without a unit, such as 5 or 0.5, not the text `5`; take the quotes off",
         ),
         (
             "on_failure: stop",
@@ -98,6 +99,53 @@ fn a_circle_is_named() {
     let text =
         "name: d\ntasks:\n- name: a\n  depends_on: [c]\n- name: b\n  depends_on: [a]\n- name: c\n  inputs: {x: b.y}\n";
     tells(text, &["4:15 the tasks wait for each other in a circle: a → c → b → a; remove one of these dependencies"]);
+}
+
+#[test]
+fn circles_are_told_beside_all_other_mistakes() {
+    let text = "naem: d\ntasks:\n- {name: a, depends_on: [b], comand: [x]}\n- {name: b, depends_on: [a, z]}\n\
+                - {name: c, depends_on: [c]}\n- {name: d, timeout: 5s}\n";
+    tells(
+        text,
+        &[
+            "1:1 there is no key `naem` here; did you mean `name`?",
+            "1:1 `name` is missing in the file; add it; -",
+            "3:25 the tasks wait for each other in a circle: a → b → a; remove one of these dependencies",
+            "3:30 there is no key `comand` here; did you mean `command`?",
+            "4:29 no task is named `z`; known are a, b, c, d",
+            "5:25 the tasks wait for each other in a circle: c → c; remove one of these dependencies",
+            "6:22 `timeout` must be seconds as a number without a unit, such as 5 or 0.5, not the text `5s`; -",
+        ],
+    );
+}
+
+#[test]
+fn what_no_program_can_be_given_is_refused() {
+    const NAME: &str = "a name has at least one character, and no `=` in it";
+    for (line, expected) in [
+        (
+            r#"command: ["a\0b"]"#,
+            "4:13 `command[0]` holds the character NUL, which no program can be given; remove it".to_owned(),
+        ),
+        (
+            r#"command: [x, "\0"]"#,
+            "4:16 `command[1]` holds the character NUL, which no program can be given; remove it".to_owned(),
+        ),
+        (r#"command: ["", x]"#, "4:13 `command[0]` must be the program to run, not an empty text; -".to_owned()),
+        (r#"cwd: "\0""#, "4:8 `cwd` holds the character NUL, which no program can be given; remove it".to_owned()),
+        (r#"env: {A: "\0"}"#, "4:12 `A` holds the character NUL, which no program can be given; remove it".to_owned()),
+        (r#"env: {"": x}"#, format!("4:9 `` in `env` names no variable; {NAME}")),
+        ("env: {A=B: x}", format!("4:9 `A=B` in `env` names no variable; {NAME}")),
+        (r#"env: {"A\0": x}"#, "4:9 `A\0` in `env` names no variable; remove it".to_owned()),
+        (
+            r#"matrix: {k: ["\0"]}"#,
+            "4:16 `k[0]` holds the character NUL, which no program can be given; remove it".to_owned(),
+        ),
+    ] {
+        tells(&task(line), &[&expected]);
+    }
+    let filled = "name: d\nparams: {p: ''}\ntasks:\n- {name: a, command: ['${{ params.p }}', x]}\n";
+    tells(filled, &["4:23 `command[0]` must be the program to run, not an empty text; -"]);
 }
 
 #[test]

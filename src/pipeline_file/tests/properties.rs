@@ -1,7 +1,10 @@
 //! What holds for any text: nothing panics, the schema means the same to another validator, and what passes here passes there.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use serde_json::Map;
+use serde_json::value::to_raw_value;
 
 use super::*;
 use crate::submission::{Task, rehearse};
@@ -127,7 +130,8 @@ fn on_the_wire(mut document: Map<String, Value>) -> Submission {
     let task = |task: &Value| {
         let mut config = task.as_object().expect("a task").clone();
         let name = config.remove("name").expect("a name");
-        Task { name: String::new(), depends_on: Vec::new(), json: json!({"name": name, "config": config}).to_string() }
+        let json = json!({"name": name, "config": config});
+        Task { depends_on: Vec::new(), json: to_raw_value(&json).expect("JSON") }
     };
     document.remove("name");
     let tasks = tasks.as_array().expect("tasks").iter().map(task).collect();
@@ -162,11 +166,46 @@ proptest! {
 
     #[test]
     fn the_schema_means_the_same_to_another_validator(document in document()) {
-        let validator = jsonschema::validator_for(&schema().to_value()).expect("a schema");
-        let text = Value::Object(document.clone()).to_string();
-        let mut mistakes = Mistakes::default();
-        let node = tree::parse(&text, &mut mistakes).expect("JSON");
-        Checker::new().expect("a schema").file(&node, &mut mistakes);
-        prop_assert_eq!(mistakes.is_empty(), validator.is_valid(&Value::Object(document)), "{}: {:?}", text, mistakes);
+        let (told, valid) = both_opinions(&Value::Object(document));
+        prop_assert_eq!(told.is_empty(), valid, "{:?}", told);
     }
+
+    #[test]
+    fn what_a_program_is_given_is_checked_as_the_schema_says(
+        key in prop::sample::select(&["command", "env", "cwd", "outputs", "matrix", "foreach"][..]),
+        value in given(),
+    ) {
+        let (told, valid) = both_opinions(&json!({"name": "d", "tasks": [{"name": "a", key: value}]}));
+        prop_assert_eq!(told.is_empty(), valid, "{}: {:?}", key, told);
+    }
+}
+
+/// Values around what programs can not be given.
+fn given() -> impl Strategy<Value = Value> {
+    let text = prop::sample::select(&["", "a", "A=B", "a\0b", "\0", "="][..]);
+    text.prop_flat_map(|text| {
+        prop_oneof![
+            Just(json!(text)),
+            Just(json!([text])),
+            Just(json!(["x", text])),
+            Just(json!([1, true, text])),
+            Just(json!({text: "x"})),
+            Just(json!({"K": text})),
+            Just(json!({"K": [text]})),
+            Just(json!([{"K": text}])),
+            Just(json!({"K": ["x"], "include": [{"K": text}]})),
+        ]
+    })
+}
+
+/// What is told of a document, and whether another validator finds it valid.
+fn both_opinions(document: &Value) -> (Mistakes, bool) {
+    static VALIDATOR: LazyLock<jsonschema::Validator> =
+        LazyLock::new(|| jsonschema::validator_for(&schema().to_value()).expect("a schema"));
+    let text = document.to_string();
+    let mut mistakes = Mistakes::default();
+    let node = yaml::parse(&text, &mut mistakes).expect("JSON").expect("a value");
+    let checker = Checker::new(schema().into(), expression::is_in).expect("a schema");
+    checker.file(&node, &mut mistakes);
+    (mistakes, VALIDATOR.is_valid(document))
 }

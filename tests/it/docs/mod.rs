@@ -12,7 +12,7 @@ use stage::Stage;
 use std::path::Path;
 
 /// What of a line does not change from one run to the next.
-fn lasting(line: &str) -> Vec<String> {
+pub(crate) fn lasting(line: &str) -> Vec<String> {
     let is_hex = |word: &str| word.len() >= 8 && word.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-');
     let is_number = |word: &str| word.chars().all(|letter| letter.is_ascii_digit() || letter == '.');
     let is_time = |word: &str| {
@@ -32,7 +32,7 @@ fn lasting(line: &str) -> Vec<String> {
 }
 
 /// Whether this came as it was told.
-fn fits(told: &[String], came: &[String]) -> bool {
+pub(crate) fn fits(told: &[String], came: &[String]) -> bool {
     match told.split_first() {
         None => came.is_empty(),
         Some((word, rest)) if word == "…" => (0..=came.len()).any(|skipped| fits(rest, &came[skipped..])),

@@ -16,7 +16,8 @@ const PIPES_CLOSE: Duration = Duration::from_secs(2);
 pub(crate) fn everlog<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_everlog"));
     command.args(args);
-    let settings = ["MCP_", "MONITORING_", "ALERT_", "METRICS_", "MAX_", "EVERLOG_", "RUST_LOG", "NO_COLOR"];
+    let settings =
+        ["MCP_", "MONITORING_", "ALERT_", "METRICS_", "MAX_", "EVERLOG_", "RUST_LOG", "NO_COLOR", "CLICOLOR"];
     for (name, _) in std::env::vars_os() {
         if settings.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(&name);

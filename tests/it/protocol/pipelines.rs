@@ -198,6 +198,20 @@ fn a_pipeline_that_has_done_its_work_is_completed_with_its_figures() {
 }
 
 #[test]
+fn a_pipeline_that_is_not_all_there_does_not_start() {
+    let server = Server::start();
+    let mut host = server.peer();
+    let id = create(&mut host, json!({"name": "p", "config": {"tasks_expected": 2, "tasks": [{"name": "a"}]}}));
+    let this = json!({"pipeline_id": id});
+    let refused = host.refused(-40_007, "pipeline/start", this.clone());
+    assert!(refused.message.contains("has 1 of its 2 tasks"), "{refused:?}");
+    assert_eq!(refused.data, json!({"pipeline_id": id, "tasks": 1, "tasks_expected": 2}));
+    assert_eq!(pipeline_info(&mut host, &id)["status"], "idle");
+    host.request("task/create", json!({"name": "b", "pipeline_id": id}));
+    assert_eq!(host.request("pipeline/start", this)["status"], "started");
+}
+
+#[test]
 fn lists_filter_and_page_with_the_total_of_all_matches() {
     let server = Server::start();
     let mut host = server.peer();

@@ -5,7 +5,9 @@ mod live;
 mod memory;
 mod names;
 mod outcome;
+mod snapshots;
 mod steering;
+mod strangers;
 mod unreachable;
 
 use crate::harness::{Agent, Ended, Peer, Process, Server, everlog};

@@ -51,7 +51,10 @@ fn what_is_not_there_is_told_with_what_looks_like_it() {
         everlog_ends(&server, args).expect_code(3).expect_told(&[words]);
     }
     let empty = Server::start();
-    everlog_ends(&empty, &["watch", "@last"]).expect_code(3).expect_told(&["no pipelines yet"]);
+    for verb in ["watch", "status", "start", "tasks", "retry"] {
+        let ended = everlog_ends(&empty, &[verb, "@last"]).expect_code(3);
+        ended.expect_told(&["there are no pipelines yet; try: everlog run examples/iris/pipeline.yaml"]);
+    }
 }
 
 #[test]

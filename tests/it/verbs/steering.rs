@@ -102,7 +102,7 @@ fn what_failed_is_retried_with_what_was_there() {
     assert_eq!((again.name.as_str(), &again.params["inputs"]), ("train", &json!({"load": {"rows": 150}})));
     agent.fail(&again, "again");
     host.next_notification("pipeline/failed");
-    let answer = json_of(&server, &["retry", "@last/train", "--output", "json"]);
+    let answer = &json_of(&server, &["retry", "@last/train", "--output", "json"])["retries"][0];
     assert_eq!((&answer["status"], answer["task_ids"].as_array().map(Vec::len)), (&json!("retried"), Some(2)));
     let again = agent.next();
     agent.complete(&again, json!(1));

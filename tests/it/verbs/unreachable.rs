@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 /// A call of each verb that talks to a coordinator.
-const VERBS: [&[&str]; 17] = [
+pub(super) const VERBS: [&[&str]; 20] = [
     &["ps"],
     &["tasks"],
     &["agents"],
@@ -23,10 +23,13 @@ const VERBS: [&[&str]; 17] = [
     &["cancel", "x", "y"],
     &["retry", "x"],
     &["memory", "ls"],
+    &["memory", "rm", "x", "y"],
+    &["health"],
+    &["health", "--ready"],
     &["call", "pipeline/list"],
 ];
 
-fn ends(url: &str, args: &[&str]) -> Ended {
+pub(super) fn ends(url: &str, args: &[&str]) -> Ended {
     let mut command = everlog(args);
     command.args(["--server", url]);
     Process::start(command).end()
@@ -55,6 +58,8 @@ fn a_coordinator_that_is_not_there_is_told_at_once() {
         let ended = ends(&url, args).expect_code(69);
         ended.expect_told(&[&url, "cannot be reached", "everlog serve", "--server"]);
         assert_eq!((ended.stdout.as_str(), ended.stderr.matches('×').count()), ("", 1), "{args:?}");
+        let ended = ends(&url, &[args, &["--output", "json"]].concat()).expect_code(69);
+        assert_eq!((ended.stdout.as_str(), ended.stderr.matches('×').count()), ("", 1), "{args:?}");
     }
 }
 
@@ -63,12 +68,27 @@ fn what_is_no_coordinator_is_told_apart() {
     for answer in [
         &b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"[..],
         b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        b"HTTP/1.0 200 OK\r\n\r\n<html>hello</html>",
         b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"",
         b"\x15\x03\x01\x00\x02\x02\x46",
     ] {
         let url = impostor(answer);
-        ends(&url, &["ps"]).expect_code(69).expect_told(&[&url, "no coordinator", "--server"]);
+        for args in [&["ps"][..], &["health"], &["health", "--ready"]] {
+            ends(&url, args).expect_code(69).expect_told(&[&url, "--server"]);
+        }
+        ends(&url, &["health"]).expect_told(&["no coordinator"]);
     }
+}
+
+#[test]
+fn what_says_nothing_is_not_waited_for_without_end() {
+    // It takes connections, and nobody reads them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", silent.local_addr().unwrap());
+    let mut command = everlog(["health", "--server", &url]);
+    command.env("MCP_CLIENT_TIMEOUT", "0.2");
+    Process::start(command).end().expect_code(69).expect_told(&[&url, "no answer within 0.2 s", "--server"]);
 }
 
 #[test]
@@ -85,7 +105,8 @@ fn slips_of_the_hand_are_met_with_a_suggestion() {
         (&["ps", "--statsu", "idle"], "'--status'"),
         (&["ps", "--output", "jsn"], "'json'"),
         (&["memory", "gett", "k"], "'get'"),
-        (&["man", "smubit"], "everlog --help"),
+        (&["man", "smubit"], "there is no verb `smubit`; `everlog --help`"),
+        (&["man", "memory", "gte"], "there is no verb `gte`; `everlog memory --help`"),
         (&["submit"], "<FILE>"),
     ] {
         Process::start(everlog(args)).end().expect_code(2).expect_told(&[words]);
@@ -96,10 +117,13 @@ fn slips_of_the_hand_are_met_with_a_suggestion() {
 fn what_needs_no_coordinator_needs_none() {
     let stdout = |args: &[&str]| Process::start(everlog(args)).end().expect_code(0).stdout;
     for (shell, words) in [("bash", "complete -F"), ("zsh", "#compdef everlog"), ("fish", "complete -c everlog")] {
-        assert!(stdout(&["completions", shell]).contains(words), "{shell}");
+        let script = stdout(&["completions", shell]);
+        assert!(script.contains(words) && script.contains("server"), "{shell}");
+        assert!(!script.contains("server-host") && !script.contains("server-port"), "{shell}");
     }
     assert!(stdout(&["man"]).contains(".TH everlog 1"));
     assert!(stdout(&["man", "submit"]).contains("pipeline file"));
+    assert!(stdout(&["man", "memory", "get"]).contains("Print the value of a key"));
     for (help, words) in [
         (&["help", "exit-codes"][..], "the time given with --timeout is over"),
         (&["exit-codes"], "124"),

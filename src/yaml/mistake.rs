@@ -1,4 +1,4 @@
-//! What is wrong with a pipeline file, all of it, each shown at the place where it is.
+//! What is wrong with a file, all of it, each shown at the place where it is.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-use super::tree::Span;
+use super::Span;
 use crate::protocol::distance;
 
 /// Mistakes that are told of one file: nobody mends more before the next try.
 const MISTAKES_MAX: usize = 50;
 
-/// A pipeline file that cannot be submitted: a list of mistakes, never empty.
+/// A file that cannot be used: a list of mistakes, never empty.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", headline(.0))]
-pub(crate) struct PipelineFileError(Vec<Fault>);
+pub(crate) struct FileError(Vec<Fault>);
 
 /// One mistake, with what is needed to show it.
 #[derive(Debug, thiserror::Error)]
@@ -34,24 +34,24 @@ pub(crate) struct Fault {
 
 /// A mistake in a text that does not know its file yet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Mistake {
+pub(crate) struct Mistake {
     span: Option<Span>,
-    pub(super) message: String,
+    pub(crate) message: String,
     help: Option<String>,
 }
 
 /// The mistakes found so far, each once however often a task is repeated.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes(Vec<Mistake>);
+pub(crate) struct Mistakes(Vec<Mistake>);
 
-impl PipelineFileError {
+impl FileError {
     /// The mistakes in the order of the text.
     pub(crate) fn faults(&self) -> &[Fault] {
         &self.0
     }
 
     /// A file that cannot even be read.
-    pub(super) fn of_file(file: &Path, message: String) -> Self {
+    pub(crate) fn of_file(file: &Path, message: String) -> Self {
         Mistakes(vec![Mistake::new(message)]).within(file, None)
     }
 }
@@ -66,7 +66,15 @@ fn headline(faults: &[Fault]) -> String {
     }
 }
 
-impl Diagnostic for PipelineFileError {
+impl Fault {
+    /// The mistake and what helps, for a log.
+    pub(crate) fn in_a_line(&self) -> String {
+        let help = self.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
+        format!("{self}{help}")
+    }
+}
+
+impl Diagnostic for FileError {
     fn source_code(&self) -> Option<&dyn SourceCode> {
         self.only()?.source_code()
     }
@@ -84,7 +92,7 @@ impl Diagnostic for PipelineFileError {
     }
 }
 
-impl PipelineFileError {
+impl FileError {
     /// The mistake of a file that has one: it is the whole message.
     fn only(&self) -> Option<&Fault> {
         self.0.first().filter(|_| self.0.len() == 1)
@@ -110,20 +118,20 @@ impl Diagnostic for Fault {
 
 impl Mistake {
     /// One that has no place.
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { span: None, message: message.into(), help: None }
     }
 
-    pub(super) fn at(span: Span, message: impl Into<String>) -> Self {
+    pub(crate) fn at(span: Span, message: impl Into<String>) -> Self {
         Self { span: Some(span), message: message.into(), help: None }
     }
 
-    pub(super) fn help(self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
     /// Helps with the nearest of the known names, if there is one.
-    pub(super) fn near<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn near<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         match nearest(name, &known) {
             Some(near) => self.help(format!("did you mean `{near}`?")),
@@ -132,7 +140,7 @@ impl Mistake {
     }
 
     /// Helps with the nearest of the known names, or with all of them.
-    pub(super) fn known<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn known<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         let mistake = self.near(name, known.iter().copied());
         if mistake.help.is_some() || known.is_empty() {
@@ -143,28 +151,32 @@ impl Mistake {
 }
 
 impl Mistakes {
-    pub(super) fn add(&mut self, mistake: Mistake) {
+    pub(crate) fn add(&mut self, mistake: Mistake) {
         if self.0.len() < MISTAKES_MAX && !self.0.contains(&mistake) {
             self.0.push(mistake);
         }
     }
 
+    pub(crate) fn extend(&mut self, mistakes: impl IntoIterator<Item = Mistake>) {
+        mistakes.into_iter().for_each(|mistake| self.add(mistake));
+    }
+
     /// The value, or a note of what is wrong.
-    pub(super) fn note<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
+    pub(crate) fn note<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
         result.map_err(|mistake| self.add(mistake)).ok()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether no more are noted.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.0.len() >= MISTAKES_MAX
     }
 
     /// With the file that they were found in.
-    pub(super) fn within(mut self, file: &Path, text: Option<String>) -> PipelineFileError {
+    pub(crate) fn within(mut self, file: &Path, text: Option<String>) -> FileError {
         self.0.sort();
         let file = file.to_string_lossy();
         let text = text.map(Arc::new);
@@ -176,11 +188,12 @@ impl Mistakes {
             span: span.unwrap_or_default(),
             text: text.as_ref().map(|text| NamedSource::new(&file, Arc::clone(text))),
         };
-        PipelineFileError(self.0.into_iter().map(fault).collect())
+        FileError(self.0.into_iter().map(fault).collect())
     }
 }
 
-fn place(text: &str, span: Span) -> (usize, usize) {
+/// Line and column of its start, both counted from 1, columns in characters.
+pub(crate) fn place(text: &str, span: Span) -> (usize, usize) {
     let before = text.get(..span.start as usize).unwrap_or(text);
     let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -196,7 +209,7 @@ fn shortened(names: &[&str]) -> String {
 }
 
 /// The known name that `name` was probably meant to be: a third of it may be wrong, and two letters may have changed places.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let typos_max = name.len().div_ceil(3);
     let near = known.iter().filter(|known| known.len().abs_diff(name.len()) <= typos_max);
     let (typos, nearest) = near.map(|known| (distance(known, name), *known)).min()?;

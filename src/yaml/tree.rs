@@ -10,31 +10,31 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span as ParserSpan};
 
-use super::error::{Mistake, Mistakes};
+use super::{Mistake, Mistakes};
 
 /// Levels of lists and mappings in a file. What a task's config nests goes into a frame of at most 64 levels, below six others.
 const DEPTH_MAX: usize = 48;
 
-/// Parts of a file, with what its aliases repeat: 100,000 tasks of 40 parts.
+/// Parts of a file, with what its aliases repeat: a pipeline of 100,000 tasks of 40 parts.
 const NODES_MAX: usize = 4_000_000;
 
 /// A part of the text: bytes from the start up to the end, which is not part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node<'t> {
-    pub(super) data: Data<'t>,
-    pub(super) span: Span,
+pub(crate) struct Node<'t> {
+    pub(crate) data: Data<'t>,
+    pub(crate) span: Span,
 }
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Data<'t> {
+pub(crate) enum Data<'t> {
     Null,
     Bool(bool),
     /// A number, as it is written.
@@ -46,14 +46,14 @@ pub(super) enum Data<'t> {
 
 /// A key and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key<'t> {
-    pub(super) name: Cow<'t, str>,
-    pub(super) span: Span,
+pub(crate) struct Key<'t> {
+    pub(crate) name: Cow<'t, str>,
+    pub(crate) span: Span,
 }
 
 impl<'t> Node<'t> {
     /// A plain scalar, read by the core schema of YAML 1.2: `no` and `off` are texts.
-    pub(super) fn plain(text: Cow<'t, str>, span: Span) -> Self {
+    pub(crate) fn plain(text: Cow<'t, str>, span: Span) -> Self {
         let data = match &*text {
             "" | "~" | "null" | "Null" | "NULL" => Data::Null,
             "true" | "True" | "TRUE" => Data::Bool(true),
@@ -65,7 +65,7 @@ impl<'t> Node<'t> {
     }
 
     /// The text of a scalar, as it is written.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.data {
             Data::Text(text) | Data::Number(text) => Some(text),
             Data::Bool(true) => Some("true"),
@@ -75,22 +75,22 @@ impl<'t> Node<'t> {
     }
 
     /// The items of a list; none of anything else.
-    pub(super) fn items(&self) -> &[Self] {
+    pub(crate) fn items(&self) -> &[Self] {
         if let Data::List(items) = &self.data { items } else { &[] }
     }
 
     /// The entries of a mapping; none of anything else.
-    pub(super) fn entries(&self) -> &[(Key<'t>, Self)] {
+    pub(crate) fn entries(&self) -> &[(Key<'t>, Self)] {
         if let Data::Map(entries) = &self.data { entries } else { &[] }
     }
 
     /// The value under a key; null counts as not given.
-    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         let found = self.entries().iter().find(|(key, _)| key.name == name);
         found.map(|(_, value)| value).filter(|value| value.data != Data::Null)
     }
 
-    pub(super) fn number(&self) -> Option<Number> {
+    pub(crate) fn number(&self) -> Option<Number> {
         if let Data::Number(text) = &self.data { number_of(text) } else { None }
     }
 }
@@ -121,11 +121,11 @@ impl Serialize for Node<'_> {
     }
 }
 
-/// Reads a text; keys that are given twice are noted.
+/// Reads a text, in which there may be nothing; keys that are given twice are noted.
 ///
 /// # Errors
 /// What is no YAML, and what of YAML has no meaning here.
-pub(super) fn parse<'t>(text: &'t str, mistakes: &mut Mistakes) -> Result<Node<'t>, Mistake> {
+pub(crate) fn parse<'t>(text: &'t str, mistakes: &mut Mistakes) -> Result<Option<Node<'t>>, Mistake> {
     let mut builder = Builder { mistakes, open: Vec::new(), anchors: Vec::new(), nodes: 0, root: None };
     for event in Parser::new_from_str(text) {
         match event {
@@ -138,7 +138,7 @@ pub(super) fn parse<'t>(text: &'t str, mistakes: &mut Mistakes) -> Result<Node<'
             }
         }
     }
-    builder.root.ok_or_else(|| Mistake::new("the file is empty; a pipeline needs at least `name` and `tasks`"))
+    Ok(builder.root)
 }
 
 fn to_span(span: &ParserSpan) -> Span {
@@ -202,7 +202,7 @@ impl<'t> Builder<'t, '_> {
                 self.put(node, 0)
             }
             Event::DocumentStart(..) if self.root.is_some() => {
-                Err(Mistake::at(span, "a second document begins here; one file holds one pipeline"))
+                Err(Mistake::at(span, "a second document begins here; give it a file of its own"))
             }
             Event::StreamStart
             | Event::StreamEnd
@@ -248,7 +248,7 @@ impl<'t> Builder<'t, '_> {
 
 fn within_limit(nodes: usize, span: Span) -> Result<(), Mistake> {
     if nodes > NODES_MAX {
-        return Err(Mistake::at(span, format!("the file has more than {NODES_MAX} values; split the pipeline")));
+        return Err(Mistake::at(span, format!("the file has more than {NODES_MAX} values; split it")));
     }
     Ok(())
 }
@@ -343,7 +343,7 @@ mod tests {
             "e"
         ]);
         assert_eq!(read(text), expected);
-        assert_eq!(parse("1.10", &mut Mistakes::default()).expect("a number").text(), Some("1.10"));
+        assert_eq!(parse("1.10", &mut Mistakes::default()).expect("YAML").expect("a number").text(), Some("1.10"));
         assert_eq!(read("a: !!str 5\nb:\nc: |\n  two\n  lines\n"), json!({"a": "5", "b": null, "c": "two\nlines\n"}));
     }
 
@@ -371,6 +371,6 @@ mod tests {
         assert!(refused("? [a]\n: 1\n").contains("key must be a text"));
         assert!(refused("a: &x [*x]\n").contains("has no end"));
         assert!(refused("a: [\n").contains("no YAML"));
-        assert!(refused("# nothing\n").contains("is empty"));
+        assert_eq!(parse("# nothing\n", &mut Mistakes::default()), Ok(None));
     }
 }

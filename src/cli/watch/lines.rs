@@ -1,97 +1,28 @@
-//! How a run looks while it goes on: a bar on a terminal, plain lines elsewhere. All on stderr.
+//! A pipeline as plain lines, where nothing can be drawn over: one for each change.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::watch::Snapshot;
+use crate::cli::run::Snapshot;
 use crate::cli::tasks::TaskRow;
 use crate::cli::terminal;
 
-/// The words beside the bar, in characters: bar and numbers need some forty columns of eighty.
-const MESSAGE_CHARS_MAX: usize = 60;
-
-/// A failure's words on a plain line, in characters; the summary has more.
-const REASON_CHARS_MAX: usize = 300;
+/// A failure's words on a line, in columns of a terminal; other verbs have more.
+pub(super) const REASON_COLUMNS_MAX: usize = 300;
 
 /// Plain lines about numbers: one each time another such part of the tasks has ended.
 const PARTS: u64 = 10;
 
-/// What a person watches.
-#[derive(Debug)]
-pub(super) enum View {
-    Bar(ProgressBar),
-    Lines(Lines),
-}
-
 /// What the plain lines have told so far.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Lines {
+pub(super) struct Lines {
     statuses: BTreeMap<String, String>,
     parts: u64,
     pipeline: String,
 }
 
-impl View {
-    pub(super) fn new(pipeline: &str) -> Self {
-        if !std::io::stderr().is_terminal() {
-            return Self::Lines(Lines::default());
-        }
-        let bar = ProgressBar::new(0).with_prefix(terminal::one_line(pipeline));
-        let template = "{prefix} [{bar:30}] {pos}/{len}  {msg}";
-        // The template is fixed; were it wrong, indicatif's own would do.
-        let style = ProgressStyle::with_template(template);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-        Self::Bar(bar)
-    }
-
-    /// Shows what has changed.
-    pub(super) fn show(&mut self, snapshot: &Snapshot) {
-        match self {
-            Self::Bar(bar) => {
-                bar.set_length(snapshot.counts.total());
-                bar.set_position(snapshot.counts.ended());
-                bar.set_message(terminal::shortened(&beside_bar(snapshot), MESSAGE_CHARS_MAX));
-            }
-            Self::Lines(lines) => lines.update(snapshot).iter().for_each(|line| crate::cli::hint(line)),
-        }
-    }
-
-    /// Says something that must not be missed.
-    pub(super) fn say(&self, line: &str) {
-        match self {
-            Self::Bar(bar) => bar.println(line),
-            Self::Lines(_) => crate::cli::hint(line),
-        }
-    }
-
-    /// Makes room for the summary.
-    pub(super) fn finish(self) {
-        match self {
-            Self::Bar(bar) => bar.finish_and_clear(),
-            Self::Lines(_) => {}
-        }
-    }
-}
-
-/// What runs just now, or why nothing does.
-fn beside_bar(snapshot: &Snapshot) -> String {
-    let running = snapshot.tasks.iter().filter(|task| task.status == "running");
-    let names: Vec<String> = running.map(with_progress).collect();
-    if names.is_empty() { snapshot.status.clone() } else { names.join(", ") }
-}
-
-fn with_progress(task: &TaskRow) -> String {
-    match task.progress {
-        Some(fraction) if fraction > 0.0 => format!("{} {:.0} %", task.name, fraction * 100.0),
-        Some(_) | None => task.name.clone(),
-    }
-}
-
 impl Lines {
     /// The lines that are news.
-    pub(in crate::cli) fn update(&mut self, snapshot: &Snapshot) -> Vec<String> {
+    pub(super) fn update(&mut self, snapshot: &Snapshot) -> Vec<String> {
         let mut news = Vec::new();
         let followed = snapshot.tasks.len() as u64 >= snapshot.counts.total();
         if followed {
@@ -120,7 +51,7 @@ impl Lines {
         }
         let name = terminal::one_line(&task.name);
         let took = task.seconds().map_or_else(String::new, |seconds| format!(" in {seconds:.1} s"));
-        let why = task.error().map(|reason| format!(": {}", terminal::shortened(&reason, REASON_CHARS_MAX)));
+        let why = task.error().map(|reason| format!(": {}", terminal::shortened(&reason, REASON_COLUMNS_MAX)));
         let why = why.unwrap_or_default();
         Some(format!("{name}: {}{took}{why}", terminal::one_line(&task.status)))
     }
@@ -147,7 +78,7 @@ mod tests {
             failed: number("failed"),
             cancelled: number("cancelled"),
         };
-        Snapshot { status: status.to_owned(), counts, tasks }
+        Snapshot { status: status.to_owned(), counts, tasks, hint: None }
     }
 
     #[test]

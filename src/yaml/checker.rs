@@ -1,6 +1,6 @@
-//! Checks a tree against the JSON Schema of the file, and notes everything that is wrong.
+//! Checks a tree against a JSON Schema, and notes everything that is wrong.
 //!
-//! It knows the few keywords that the schema uses; a schema with any other does not load, so that none is ever ignored.
+//! It knows the few keywords that our schemas use; a schema with any other does not load, so that none is ever ignored.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::error::{Mistake, Mistakes};
-use super::expression;
-use super::form;
-use super::tree::{Data, Node};
+use super::{Data, Mistake, Mistakes, Node, Span};
 
 /// A schema.
 #[derive(Debug, Default, Deserialize)]
@@ -25,7 +22,9 @@ struct Form {
     types: Types,
     properties: BTreeMap<String, Form>,
     additional_properties: Option<Rule>,
+    property_names: Option<Box<Form>>,
     required: Vec<String>,
+    prefix_items: Vec<Form>,
     items: Option<Rule>,
     #[serde(rename = "enum")]
     words: Vec<Option<String>>,
@@ -35,8 +34,7 @@ struct Form {
     max_length: Option<usize>,
     min_items: Option<usize>,
     max_items: Option<usize>,
-    /// Only an expression that stands for a whole value has one.
-    pattern: Option<IgnoredAny>,
+    pattern: Option<Pattern>,
     any_of: Vec<Form>,
     /// What is expected, in words; editors show it too.
     error_message: Option<String>,
@@ -48,6 +46,20 @@ struct Form {
     _description: IgnoredAny,
     #[serde(rename = "format")]
     _format: IgnoredAny,
+    #[serde(rename = "default")]
+    _default: IgnoredAny,
+}
+
+/// The patterns that texts may have to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Pattern {
+    /// An expression that stands for a whole value.
+    #[serde(rename = r"^\s*\$\{\{.*\}\}\s*$")]
+    Expression,
+    #[serde(rename = r"^[^\x00]*$")]
+    NoNul,
+    #[serde(rename = r"^[^=\x00]+$")]
+    Variable,
 }
 
 /// A schema, or whether anything goes.
@@ -78,62 +90,65 @@ impl From<OneOrMany> for Types {
     }
 }
 
-/// The schema of the file, ready to check with.
+/// The schema of a file, ready to check with.
 #[derive(Debug)]
-pub(super) struct Checker {
+pub(crate) struct Checker {
     root: Form,
+    is_template: fn(&str) -> bool,
 }
 
-/// Whether expressions are still to come in the values.
+/// Whether texts are what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// A text with an expression may become anything: it is checked again later.
+enum Stage {
+    /// A template may become anything: it is checked when it is filled in.
     Written,
-    /// Texts are what they are.
     Filled,
 }
 
 impl Checker {
+    /// A checker for files in which some texts are templates.
+    ///
     /// # Errors
-    /// If the schema of this program uses what is not known here.
-    pub(super) fn new() -> Result<Self, Mistake> {
-        let root = serde_json::from_value(Value::from(form::schema()));
-        let root = root.map_err(|error| Mistake::new(format!("the schema of pipeline files is faulty: {error}")))?;
-        Ok(Self { root })
+    /// If the schema uses what is not known here.
+    pub(crate) fn new(schema: Value, is_template: fn(&str) -> bool) -> Result<Self, Mistake> {
+        let faulty = |error| Mistake::new(format!("the schema of such files is faulty: {error}; please report it"));
+        Ok(Self { root: serde_json::from_value(schema).map_err(faulty)?, is_template })
     }
 
     /// Checks a whole file.
-    pub(super) fn file(&self, node: &Node<'_>, mistakes: &mut Mistakes) {
+    pub(crate) fn file(&self, node: &Node<'_>, mistakes: &mut Mistakes) {
         self.check(&self.root, "the file", node, Stage::Written, mistakes);
     }
 
-    /// Checks a value of a task, in which all expressions are filled in.
-    pub(super) fn task_value(&self, key: &str, node: &Node<'_>, mistakes: &mut Mistakes) {
-        let task = self.root.definitions.get("Task");
-        if let Some(form) = task.and_then(|task| task.properties.get(key)) {
+    /// Checks the value of a key, in which all templates are filled in; the key is one `of` a definition, or of the file itself.
+    pub(crate) fn value(&self, of: Option<&str>, key: &str, node: &Node<'_>, mistakes: &mut Mistakes) {
+        if let Some(form) = self.keys(of).and_then(|keys| keys.get(key)) {
             self.check(form, key, node, Stage::Filled, mistakes);
         }
     }
 
-    /// Whether a task may have this key.
-    pub(super) fn is_task_key(&self, key: &str) -> bool {
-        self.root.definitions.get("Task").is_some_and(|task| task.properties.contains_key(key))
+    /// Whether there is such a key.
+    pub(crate) fn has_key(&self, of: Option<&str>, key: &str) -> bool {
+        self.keys(of).is_some_and(|keys| keys.contains_key(key))
     }
 
-    /// Checks a setting of the pipeline, in which all expressions are filled in.
-    pub(super) fn setting(&self, key: &str, node: &Node<'_>, mistakes: &mut Mistakes) {
-        if let Some(form) = self.root.properties.get(key) {
-            self.check(form, key, node, Stage::Filled, mistakes);
-        }
+    fn keys(&self, of: Option<&str>) -> Option<&BTreeMap<String, Form>> {
+        let form = of.map_or(Some(&self.root), |name| self.root.definitions.get(name));
+        form.map(|form| &form.properties)
     }
 
     fn check(&self, form: &Form, name: &str, node: &Node<'_>, stage: Stage, mistakes: &mut Mistakes) {
-        if mistakes.is_full() || (stage == Stage::Written && node.text().is_some_and(expression::is_in)) {
+        if mistakes.is_full() || (stage == Stage::Written && node.text().is_some_and(self.is_template)) {
             return;
         }
         let form = self.resolve(form);
         if !form.any_of.is_empty() {
-            let choices = || form.any_of.iter().map(|choice| self.resolve(choice)).filter(|one| one.pattern.is_none());
+            let choices = || {
+                form.any_of
+                    .iter()
+                    .map(|choice| self.resolve(choice))
+                    .filter(|one| one.pattern != Some(Pattern::Expression))
+            };
             match choices().find(|choice| choice.admits(node)).or_else(|| choices().next()) {
                 Some(choice) => self.check(choice, name, node, stage, mistakes),
                 None => mistakes.add(wrong(form, name, node)),
@@ -145,18 +160,23 @@ impl Checker {
         }
         match &node.data {
             Data::List(items) => {
-                let Some(Rule::Form(rule)) = &form.items else { return };
+                let rest = if let Some(Rule::Form(rule)) = &form.items { Some(&**rule) } else { None };
                 for (index, item) in items.iter().enumerate() {
-                    self.check(rule, &format!("{name}[{index}]"), item, stage, mistakes);
+                    if let Some(rule) = form.prefix_items.get(index).or(rest) {
+                        self.check(rule, &format!("{name}[{index}]"), item, stage, mistakes);
+                    }
                 }
             }
             Data::Map(_) => self.check_entries(form, name, node, stage, mistakes),
-            Data::Null | Data::Bool(_) | Data::Number(_) | Data::Text(_) => {}
+            Data::Text(text) => mistakes.extend(form.mismatch(name, text, node.span)),
+            Data::Null | Data::Bool(_) | Data::Number(_) => {}
         }
     }
 
     fn check_entries(&self, form: &Form, name: &str, node: &Node<'_>, stage: Stage, mistakes: &mut Mistakes) {
         for (key, value) in node.entries() {
+            let names = form.property_names.as_ref();
+            mistakes.extend(names.and_then(|names| names.mismatch(name, &key.name, key.span)));
             match (form.properties.get(&*key.name), &form.additional_properties) {
                 (Some(rule), _) => self.check(rule, &key.name, value, stage, mistakes),
                 (None, Some(Rule::Form(rule))) => self.check(rule, &key.name, value, stage, mistakes),
@@ -217,6 +237,22 @@ impl Form {
         }
     }
 
+    /// What is wrong with a text that does not match the pattern.
+    fn mismatch(&self, name: &str, text: &str, span: Span) -> Option<Mistake> {
+        let (matches, message) = match self.pattern? {
+            Pattern::Expression => return None,
+            Pattern::NoNul => {
+                (!text.contains('\0'), format!("`{name}` holds the character NUL, which no program can be given"))
+            }
+            Pattern::Variable => {
+                (!text.is_empty() && !text.contains(['=', '\0']), format!("`{text}` in `{name}` names no variable"))
+            }
+        };
+        let help =
+            if text.contains('\0') { "remove it" } else { "a name has at least one character, and no `=` in it" };
+        (!matches).then(|| Mistake::at(span, message).help(help))
+    }
+
     /// What is expected, in words.
     fn expected(&self) -> String {
         if let Some(message) = &self.error_message {
@@ -243,6 +279,9 @@ fn is_whole(node: &Node<'_>) -> bool {
 }
 
 fn range_of(least: Option<usize>, most: Option<usize>, unit: &str) -> String {
+    if (least, most) == (Some(1), None) {
+        return " that is not empty".to_owned();
+    }
     let range = range(least.map(|n| n as f64), most.map(|n| n as f64), unit);
     if range.is_empty() { range } else { format!(" of{}", range.replacen(" from ", " ", 1)) }
 }
@@ -269,6 +308,9 @@ fn wrong(form: &Form, name: &str, node: &Node<'_>) -> Mistake {
     match (&node.data, form.words.is_empty(), form.types.0.iter().any(|name| name == "string")) {
         (Data::Text(text), false, _) => mistake.near(text, form.words.iter().flatten().map(String::as_str)),
         (Data::Number(_) | Data::Bool(_), true, true) => mistake.help("put it in quotes"),
+        (Data::Text(text), true, false) if form.admits(&Node::plain(text.clone(), node.span)) => {
+            mistake.help("take the quotes off")
+        }
         _ => mistake,
     }
 }
