@@ -2,7 +2,7 @@
 
 use super::limits::READ_BUFFER_BYTES;
 use super::places::Places;
-use super::{DoorConfig, DoorError, NextConnection, handshake::Names, session};
+use super::{DoorConfig, DoorError, NextConnection, entrance, handshake::Names, session};
 use crate::clock::mono_ms;
 use crate::health::{Phase, Vitals};
 use crate::shared::Shared;
@@ -114,12 +114,13 @@ impl Doorway {
             let _ = stream.set_nodelay(true);
         });
         let (stop, mut stopped) = watch::channel(false);
-        let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(async move {
+        tokio::spawn(async move {
+            tokio::select! {
                 // An error means that the door is gone.
-                let _ = stopped.wait_for(|stop| *stop).await;
-            });
-        tokio::spawn(async move { serving.await });
+                _ = stopped.wait_for(|stop| *stop) => {}
+                never = entrance::accept(listener, router) => match never {},
+            }
+        });
         Door { addr: self.addr, hall, stop }
     }
 }

@@ -5,6 +5,14 @@ use std::time::Duration;
 
 /// Connections at a time, unless configured otherwise (protocol §6).
 pub(crate) const CONNECTIONS_MAX: u32 = 100;
+/// Connections that have not sent a whole request yet; whoever comes next waits in the system's queue. So many descriptors, beside
+/// [`CONNECTIONS_MAX`] and the files of the log, fit into the 1,024 that a process has where nobody chose.
+pub(crate) const HANDSHAKES_MAX: usize = 256;
+/// How long the head of a request may take to arrive. A client sends it in one piece; who sends it byte by byte keeps a place from
+/// others, so many of them a second get their turn: [`HANDSHAKES_MAX`] by this.
+pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+/// Bytes of the head of a request: a browser that keeps many cookies for localhost has some 10 KiB.
+pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Bytes of one inbound frame, unless configured otherwise; of one outbound frame, unless the peer accepts more (protocol §1).
 pub(crate) const FRAME_BYTES_MAX: usize = 1 << 20;
 /// A peer that accepts less gets frames of this length all the same: an answer of one record must fit.

@@ -4,6 +4,7 @@
 
 mod audience;
 pub(crate) mod door;
+mod entrance;
 mod envelope;
 mod handshake;
 pub(crate) mod limits;
