@@ -1,6 +1,6 @@
 //! Every limit of a session, in one place: a number, its unit and its reason. A refusal that meets one names it.
 
-use crate::exchange::INBOX_MAX;
+use crate::exchange::{INBOX_BYTES_MAX, INBOX_MAX};
 use std::time::Duration;
 
 /// Connections at a time, unless configured otherwise (protocol §6).
@@ -23,6 +23,9 @@ pub(crate) const PEER_FRAME_BYTES_MAX: usize = 64 << 20;
 pub(crate) const ENVELOPE_BYTES_MAX: usize = 1_024;
 /// Requests of one connection that wait for an answer: a quarter of the inbox, so that four greedy clients do not fill it.
 pub(crate) const IN_FLIGHT_MAX: u64 = INBOX_MAX as u64 / 4;
+/// Bytes of the requests of one connection that wait for an answer: a peer beyond it is not read until answers have left. An answer
+/// holds the events that it tells of until it is written, so this is what a peer that reads nothing can make the coordinator keep.
+pub(crate) const IN_FLIGHT_BYTES_MAX: usize = INBOX_BYTES_MAX / 4;
 /// Messages in the inbox from which on notifications wait in their sockets: the rest is room for requests, which can not wait.
 pub(crate) const INBOX_NOTIFICATIONS_MAX: usize = INBOX_MAX / 4 * 3;
 /// How often a session that waits for room in the inbox looks for it. Only an overloaded coordinator makes anybody look.

@@ -4,6 +4,7 @@
 
 mod connects;
 mod gauge;
+mod readers;
 mod slowloris;
 
 use crate::harness::Deadline;
