@@ -2,7 +2,7 @@
 
 use super::limits::READ_BUFFER_BYTES;
 use super::places::Places;
-use super::{DoorConfig, DoorError, NextConnection, entrance, handshake::Names, session};
+use super::{DoorConfig, DoorError, NextConnection, descriptors, entrance, handshake::Names, session};
 use crate::clock::mono_ms;
 use crate::health::{Phase, Vitals};
 use crate::shared::Shared;
@@ -99,7 +99,7 @@ impl Doorway {
             shared: RwLock::new(None),
             next: RwLock::new(None),
             names: Names::new(&config.host, config.allow_remote),
-            places: Places::new(config.max_connections),
+            places: Places::new(descriptors::connections_max(config.max_connections)),
             frame_bytes_max: config.max_frame_bytes,
             local,
             started_ms: mono_ms(),
@@ -143,7 +143,7 @@ impl Door {
 
     /// Changes how many may be inside at a time; who is, stays.
     pub(crate) fn set_connections_max(&self, most: u32) {
-        self.hall.places.set_most(most);
+        self.hall.places.set_most(descriptors::connections_max(most));
     }
 
     /// Lets nobody in any more, and lets go of the way to connection numbers. Who is inside stays.

@@ -8,6 +8,8 @@ pub(crate) const CONNECTIONS_MAX: u32 = 100;
 /// Connections that have not sent a whole request yet; whoever comes next waits in the system's queue. So many descriptors, beside
 /// [`CONNECTIONS_MAX`] and the files of the log, fit into the 1,024 that a process has where nobody chose.
 pub(crate) const HANDSHAKES_MAX: usize = 256;
+/// Files and sockets that the coordinator opens beside its connections: the log, its readers, the pipes of local agents.
+pub(crate) const FILES_MAX: usize = 256;
 /// How long the head of a request may take to arrive. A client sends it in one piece; who sends it byte by byte keeps a place from
 /// others, so many of them a second get their turn: [`HANDSHAKES_MAX`] by this.
 pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);

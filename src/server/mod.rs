@@ -3,6 +3,7 @@
 //! It binds loopback only. There is no authentication yet, so other machines get in only where somebody has named that risk.
 
 mod audience;
+mod descriptors;
 pub(crate) mod door;
 mod entrance;
 mod envelope;

@@ -3,6 +3,7 @@
 //! Part of the integration tests; `tests/network/campaign NAME` runs the long form of each.
 
 mod connects;
+mod descriptors;
 mod gauge;
 mod readers;
 mod slowloris;
