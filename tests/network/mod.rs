@@ -2,14 +2,20 @@
 //!
 //! Part of the integration tests; `tests/network/campaign NAME` runs the long form of each.
 
+mod bombs;
 mod connects;
 mod descriptors;
 mod gauge;
+mod half_open;
+mod herd;
+mod partitions;
+mod proxy;
 mod readers;
 mod slowloris;
 
 use crate::harness::Deadline;
 use gauge::Gauge;
+use proxy::{Fault, Proxy};
 
 /// Waits until something that nobody tells is so.
 #[track_caller]
