@@ -37,7 +37,7 @@ fn visit(address: &str, nth: usize) {
             stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
-            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            assert!(answer.starts_with("HTTP/1.1 ") && answer.contains("connection: close"), "{answer}");
         }
         _ => drop(Peer::try_connect(address)),
     }

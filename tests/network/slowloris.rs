@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Connections that may be about their request at once (docs/protocol.md).
 const SEATS: usize = 256;
+/// The guest, and those that are being accepted or closed while they are counted.
+const PASSING: usize = 16;
 /// Between two bytes of one request.
 const PACE: Duration = Duration::from_millis(100);
 /// [`SEATS`] requests of 32 KiB, the tasks that read them, and what a young process touches for the first time (some 20 MiB).
@@ -27,7 +29,11 @@ impl Loiterer {
     fn new(address: &str, nth: usize) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nonblocking(true).unwrap();
-        Self { stream, request: b"GET / HTTP/1.1 and so on for ever and ever ".iter().cycle(), silent: nth % 2 == 0 }
+        Self {
+            stream,
+            request: b"GET / HTTP/1.1 and so on for ever and ever ".iter().cycle(),
+            silent: nth.is_multiple_of(2),
+        }
     }
 
     /// Says a byte more, if it says anything; whether it is still welcome.
@@ -59,8 +65,7 @@ fn slowloris(count: usize, within: Duration) {
     }
     let waited = guest.join().unwrap() - began;
     eprintln!("{count} that send no request: {most} sockets, {before} before; a guest behind them waited {waited:?}");
-    // One that is being accepted, the guest, and one that is being closed.
-    assert!(most <= before + SEATS + 3, "{most} sockets, {before} before");
+    assert!(most <= before + SEATS + PASSING, "{most} sockets, {before} before");
     gauge.check("requests that never end", BOUND_MIB);
 }
 
