@@ -19,6 +19,8 @@ pub(crate) const INBOX_MAX: usize = 16_384;
 pub(crate) const INBOX_BYTES_MAX: usize = 128 << 20;
 /// Messages that wait in the outbox of one connection; a consumer that is further behind is cut off.
 pub(crate) const OUTBOX_MAX: usize = 65_536;
+/// Bytes of the same: of what was not asked for, since what was is limited where it is asked. Several turns of the longest hooks.
+pub(crate) const OUTBOX_BYTES_MAX: usize = 64 << 20;
 
 /// From a session to the writer.
 #[derive(Debug)]
@@ -161,6 +163,28 @@ pub(crate) enum Outgoing {
     Lost,
 }
 
+impl Outgoing {
+    /// Bytes of a client's words that this keeps in memory although its reader did not ask for them.
+    fn unasked_bytes(&self) -> usize {
+        match self {
+            Self::Notice(notice) => match &**notice {
+                Notice::Hook(words) => words.as_str().len(),
+                Notice::TaskChanged(change) => change.error.as_ref().map_or(0, String::len),
+                Notice::Assigned(_) | Notice::Cancel { .. } | Notice::Pipeline { .. } => 0,
+            },
+            Self::Sample(sample) => sample.params.as_str().len(),
+            Self::Reply { .. }
+            | Self::Registered { .. }
+            | Self::Recorded { .. }
+            | Self::Refused { .. }
+            | Self::Read { .. }
+            | Self::Session { .. }
+            | Self::Close
+            | Self::Lost => 0,
+        }
+    }
+}
+
 /// A notification outside the journal.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
@@ -178,7 +202,7 @@ pub(crate) struct Outbox(Arc<OutboxInner>);
 
 #[derive(Debug)]
 struct OutboxInner {
-    waiting: Mutex<VecDeque<Outgoing>>,
+    waiting: Mutex<Waiting>,
     filled: Notify,
     /// The consumer is too slow, or gone.
     cut: AtomicBool,
@@ -186,6 +210,12 @@ struct OutboxInner {
     watches_tasks: AtomicBool,
     /// Monotonic time at which the peer was last heard, in milliseconds.
     heard_ms: AtomicI64,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: VecDeque<Outgoing>,
+    unasked_bytes: usize,
 }
 
 impl Outbox {
@@ -204,10 +234,13 @@ impl Outbox {
     /// Adds messages in order. A consumer that is too far behind is cut off instead: the writer never waits for anybody.
     pub(crate) fn send(&self, messages: impl IntoIterator<Item = Outgoing>) {
         let mut waiting = self.0.waiting.lock();
-        waiting.extend(messages);
-        if waiting.len() > OUTBOX_MAX {
+        for message in messages {
+            waiting.unasked_bytes += message.unasked_bytes();
+            waiting.messages.push_back(message);
+        }
+        if waiting.messages.len() > OUTBOX_MAX || waiting.unasked_bytes > OUTBOX_BYTES_MAX {
             self.0.cut.store(true, Ordering::Release);
-            waiting.clear();
+            *waiting = Waiting::default();
         }
         drop(waiting);
         self.0.filled.notify_one();
@@ -220,8 +253,8 @@ impl Outbox {
                 return None;
             }
             let waiting = std::mem::take(&mut *self.0.waiting.lock());
-            if !waiting.is_empty() {
-                return Some(waiting);
+            if !waiting.messages.is_empty() {
+                return Some(waiting.messages);
             }
             self.0.filled.notified().await;
         }

@@ -2,7 +2,7 @@
 
 use super::limits::READ_BUFFER_BYTES;
 use super::places::Places;
-use super::{DoorConfig, DoorError, NextConnection, handshake::Names, session};
+use super::{DoorConfig, DoorError, NextConnection, descriptors, entrance, handshake::Names, session};
 use crate::clock::mono_ms;
 use crate::health::{Phase, Vitals};
 use crate::shared::Shared;
@@ -99,7 +99,7 @@ impl Doorway {
             shared: RwLock::new(None),
             next: RwLock::new(None),
             names: Names::new(&config.host, config.allow_remote),
-            places: Places::new(config.max_connections),
+            places: Places::new(descriptors::connections_max(config.max_connections)),
             frame_bytes_max: config.max_frame_bytes,
             local,
             started_ms: mono_ms(),
@@ -114,12 +114,13 @@ impl Doorway {
             let _ = stream.set_nodelay(true);
         });
         let (stop, mut stopped) = watch::channel(false);
-        let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(async move {
+        tokio::spawn(async move {
+            tokio::select! {
                 // An error means that the door is gone.
-                let _ = stopped.wait_for(|stop| *stop).await;
-            });
-        tokio::spawn(async move { serving.await });
+                _ = stopped.wait_for(|stop| *stop) => {}
+                never = entrance::accept(listener, router) => match never {},
+            }
+        });
         Door { addr: self.addr, hall, stop }
     }
 }
@@ -142,7 +143,7 @@ impl Door {
 
     /// Changes how many may be inside at a time; who is, stays.
     pub(crate) fn set_connections_max(&self, most: u32) {
-        self.hall.places.set_most(most);
+        self.hall.places.set_most(descriptors::connections_max(most));
     }
 
     /// Lets nobody in any more, and lets go of the way to connection numbers. Who is inside stays.

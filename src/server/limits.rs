@@ -1,10 +1,20 @@
 //! Every limit of a session, in one place: a number, its unit and its reason. A refusal that meets one names it.
 
-use crate::exchange::INBOX_MAX;
+use crate::exchange::{INBOX_BYTES_MAX, INBOX_MAX};
 use std::time::Duration;
 
 /// Connections at a time, unless configured otherwise (protocol §6).
 pub(crate) const CONNECTIONS_MAX: u32 = 100;
+/// Connections that have not sent a whole request yet; whoever comes next waits in the system's queue. So many descriptors, beside
+/// [`CONNECTIONS_MAX`] and the files of the log, fit into the 1,024 that a process has where nobody chose.
+pub(crate) const HANDSHAKES_MAX: usize = 256;
+/// Files and sockets that the coordinator opens beside its connections: the log, its readers, the pipes of local agents.
+pub(crate) const FILES_MAX: usize = 256;
+/// How long the head of a request may take to arrive. A client sends it in one piece; who sends it byte by byte keeps a place from
+/// others, so many of them a second get their turn: [`HANDSHAKES_MAX`] by this.
+pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+/// Bytes of the head of a request: a browser that keeps many cookies for localhost has some 10 KiB.
+pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Bytes of one inbound frame, unless configured otherwise; of one outbound frame, unless the peer accepts more (protocol §1).
 pub(crate) const FRAME_BYTES_MAX: usize = 1 << 20;
 /// A peer that accepts less gets frames of this length all the same: an answer of one record must fit.
@@ -15,6 +25,9 @@ pub(crate) const PEER_FRAME_BYTES_MAX: usize = 64 << 20;
 pub(crate) const ENVELOPE_BYTES_MAX: usize = 1_024;
 /// Requests of one connection that wait for an answer: a quarter of the inbox, so that four greedy clients do not fill it.
 pub(crate) const IN_FLIGHT_MAX: u64 = INBOX_MAX as u64 / 4;
+/// Bytes of the requests of one connection that wait for an answer: a peer beyond it is not read until answers have left. An answer
+/// holds the events that it tells of until it is written, so this is what a peer that reads nothing can make the coordinator keep.
+pub(crate) const IN_FLIGHT_BYTES_MAX: usize = INBOX_BYTES_MAX / 4;
 /// Messages in the inbox from which on notifications wait in their sockets: the rest is room for requests, which can not wait.
 pub(crate) const INBOX_NOTIFICATIONS_MAX: usize = INBOX_MAX / 4 * 3;
 /// How often a session that waits for room in the inbox looks for it. Only an overloaded coordinator makes anybody look.

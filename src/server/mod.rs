@@ -3,7 +3,9 @@
 //! It binds loopback only. There is no authentication yet, so other machines get in only where somebody has named that risk.
 
 mod audience;
+mod descriptors;
 pub(crate) mod door;
+mod entrance;
 mod envelope;
 mod handshake;
 pub(crate) mod limits;

@@ -10,7 +10,7 @@ use super::limits::{
     PEER_FRAME_BYTES_MAX, PEER_FRAME_BYTES_MIN, PING_EVERY, PING_SHARE_OF_LEASE, SILENCE_MAX, WRITE_STALL_MAX,
 };
 use super::turns::{Aside, Turns};
-use crate::exchange::{OUTBOX_MAX, Outbox, Outgoing, Sample};
+use crate::exchange::{OUTBOX_BYTES_MAX, OUTBOX_MAX, Outbox, Outgoing, Sample};
 use crate::protocol::{Query, SessionRequest};
 use crate::render;
 use crate::shared::Shared;
@@ -125,7 +125,9 @@ where
             Ok(never) => match never {},
             Err(End::Stalled) => {
                 let seconds = WRITE_STALL_MAX.as_secs();
-                let reason = format!("too slow: {OUTBOX_MAX} messages waited, or nothing was taken for {seconds} s");
+                let reason = format!(
+                    "too slow: {OUTBOX_MAX} messages or {OUTBOX_BYTES_MAX} bytes waited, or {seconds} s passed in one write"
+                );
                 // A peer that takes nothing does not take this either.
                 let _ = timeout(LINGER, self.close(close_code::POLICY, &reason)).await;
                 End::Stalled

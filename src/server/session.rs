@@ -249,6 +249,7 @@ impl Reading<'_> {
             | Message::Space { .. }
             | Message::Drain { .. } => return self.hand_in_patiently(message, INBOX_NOTIFICATIONS_MAX).await,
         };
+        self.turns.room_in_flight(self.bytes).await;
         if self.turns.in_flight() >= IN_FLIGHT_MAX {
             let sentence =
                 format!("{IN_FLIGHT_MAX} requests of this connection are in flight, the most allowed; await answers");
@@ -263,7 +264,7 @@ impl Reading<'_> {
         }
         match self.shared.inbox.try_send(Inbound { connection: self.connection, bytes: self.bytes, message }) {
             Ok(()) => {
-                let asked = self.turns.asked();
+                let asked = self.turns.asked(self.bytes);
                 if is_read {
                     self.read_until = asked;
                 }

@@ -4,7 +4,7 @@
 //! Answers come back from the coordinator in the order of the requests. A request that never reached it (the inbox is full, too
 //! many are in flight) is answered here, and must not overtake the answers before it: it waits aside until its turn has come.
 
-use super::limits::IN_FLIGHT_MAX;
+use super::limits::{IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX};
 use axum::extract::ws::CloseFrame;
 use everlog_replay::{AgentId, Refusal, TaskId};
 use parking_lot::Mutex;
@@ -46,16 +46,43 @@ pub(super) struct Turns {
 struct Order {
     asked: u64,
     answered: u64,
+    /// Bytes of each request that is not answered, and of all.
+    in_flight: VecDeque<usize>,
+    in_flight_bytes: usize,
     /// What was put aside, each with the number of answers that leave before it.
     asides: VecDeque<(u64, Aside)>,
 }
 
+impl Order {
+    fn ask(&mut self, bytes: usize) -> u64 {
+        self.asked += 1;
+        self.in_flight.push_back(bytes);
+        self.in_flight_bytes += bytes;
+        self.asked
+    }
+
+    fn answer(&mut self) {
+        self.answered += 1;
+        self.in_flight_bytes -= self.in_flight.pop_front().unwrap_or(0);
+    }
+}
+
 impl Turns {
-    /// A request was handed in; how many that makes.
-    pub(super) fn asked(&self) -> u64 {
-        let mut order = self.order.lock();
-        order.asked += 1;
-        order.asked
+    /// A request of so many bytes was handed in; how many requests that makes.
+    pub(super) fn asked(&self, bytes: usize) -> u64 {
+        self.order.lock().ask(bytes)
+    }
+
+    /// Resolves when so many bytes more may be in flight. What is alone there is always let in.
+    pub(super) async fn room_in_flight(&self, bytes: usize) {
+        loop {
+            let answered = self.progress.notified();
+            let held = self.order.lock().in_flight_bytes;
+            if held == 0 || held + bytes <= IN_FLIGHT_BYTES_MAX {
+                return;
+            }
+            answered.await;
+        }
     }
 
     /// Resolves when so many requests are answered.
@@ -80,7 +107,7 @@ impl Turns {
         let mut order = self.order.lock();
         let before = order.asked;
         order.asides.push_back((before, Aside::Refuse { id, refusal }));
-        order.asked += 1;
+        order.ask(0);
         drop(order);
         self.aside.notify_one();
     }
@@ -96,7 +123,7 @@ impl Turns {
 
     /// An answer of the coordinator leaves.
     pub(super) fn answered(&self) {
-        self.order.lock().answered += 1;
+        self.order.lock().answer();
         self.progress.notify_one();
     }
 
@@ -109,7 +136,7 @@ impl Turns {
         }
         let (_, aside) = order.asides.pop_front()?;
         if matches!(aside, Aside::Refuse { .. }) {
-            order.answered += 1;
+            order.answer();
         }
         drop(order);
         self.progress.notify_one();
@@ -163,6 +190,9 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_secs(60);
 
     fn id_of(aside: Option<Aside>) -> Option<String> {
         match aside {
@@ -175,9 +205,9 @@ mod tests {
     #[test]
     fn what_is_put_aside_leaves_in_its_turn() {
         let turns = Turns::default();
-        turns.asked();
+        turns.asked(1);
         turns.refuse("second".to_owned(), Refusal::Overloaded("full".to_owned()));
-        turns.asked();
+        turns.asked(1);
         turns.refuse("fourth".to_owned(), Refusal::Overloaded("full".to_owned()));
         turns.close(CloseFrame { code: 1000, reason: "".into() });
         assert_eq!(turns.in_flight(), 4);
@@ -189,5 +219,22 @@ mod tests {
         assert_eq!(id_of(turns.next_aside()).as_deref(), Some("fourth"));
         assert_eq!(id_of(turns.next_aside()).as_deref(), Some("close"));
         assert_eq!((id_of(turns.next_aside()), turns.in_flight()), (None, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_awaits_no_answers_is_not_read() {
+        let soon = |turns: &'static Turns| tokio::time::timeout(LONG, turns.room_in_flight(2));
+        let turns: &'static Turns = Box::leak(Box::default());
+        turns.room_in_flight(2 * IN_FLIGHT_BYTES_MAX).await;
+        turns.asked(IN_FLIGHT_BYTES_MAX);
+        turns.asked(1);
+        assert!(soon(turns).await.is_err());
+        let waiting = tokio::spawn(soon(turns));
+        turns.answered();
+        waiting.await.unwrap().unwrap();
+        turns.refuse("third".to_owned(), Refusal::Overloaded("full".to_owned()));
+        turns.answered();
+        assert_eq!(id_of(turns.next_aside()).as_deref(), Some("third"));
+        assert_eq!(turns.order.lock().in_flight_bytes, 0);
     }
 }

@@ -20,6 +20,9 @@ mod faults;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+#[path = "../network/mod.rs"]
+mod network;
+#[cfg(test)]
 mod pipeline_file;
 #[cfg(test)]
 mod protocol;

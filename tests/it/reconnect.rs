@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 const KILLS: u64 = 10;
 const AGENTS: u64 = 20;
-const HOSTS: u64 = 5;
+pub(crate) const HOSTS: u64 = 5;
 /// Pipelines that every host submits, at least.
 const PIPELINES_EACH: u64 = 8;
 /// Attempts that end between two kills.
@@ -25,17 +25,22 @@ const LONG_ONE_IN: u64 = 8;
 /// How long that one takes.
 const LONG: Duration = Duration::from_millis(600);
 /// How long all of it may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the agents did, counted at the work itself.
 #[derive(Default)]
-struct Works {
+pub(crate) struct Works {
     /// Times that the handler was begun, by task and attempt.
     begun: Mutex<BTreeMap<(String, u64), u64>>,
     ended: AtomicU64,
 }
 
-fn agents(url: &str, works: &Arc<Works>, more: &watch::Sender<u64>, leave: &CancelToken) -> Vec<JoinHandle<()>> {
+pub(crate) fn agents(
+    url: &str,
+    works: &Arc<Works>,
+    more: &watch::Sender<u64>,
+    leave: &CancelToken,
+) -> Vec<JoinHandle<()>> {
     let agent = |n: u64| {
         let config = AgentConfig::new(url, format!("agent-{n}")).slots(2);
         let (works, more) = (works.clone(), more.clone());
@@ -80,14 +85,27 @@ const JOINED: u64 = 13;
 
 /// What one host did.
 #[derive(Default)]
-struct Deeds {
+pub(crate) struct Deeds {
     pipelines: BTreeSet<String>,
     notes: BTreeSet<String>,
 }
 
+impl Deeds {
+    /// What all of these hosts did.
+    pub(crate) async fn of(hosts: Vec<JoinHandle<Self>>) -> Self {
+        let mut all = Self::default();
+        for host in hosts {
+            let Self { pipelines, notes } = host.await.expect("no host fails");
+            all.pipelines.extend(pipelines);
+            all.notes.extend(notes);
+        }
+        all
+    }
+}
+
 /// A host that never stops talking, so that every kill meets some request on its way: of those that the log already has and
 /// nobody has answered, a client that repeats them carelessly makes two.
-async fn host(url: String, number: u64, enough: Arc<AtomicBool>) -> Deeds {
+pub(crate) async fn host(url: String, number: u64, enough: Arc<AtomicBool>) -> Deeds {
     let options = ClientOptions::default().max_retries(u32::MAX);
     let client = Client::connect_with(url, options).await.expect("connected");
     let (pipelines, notes) = tokio::join!(submit(&client, number, &enough), take_notes(&client, number, &enough));
@@ -153,12 +171,7 @@ async fn twenty_agents_and_five_hosts_live_through_ten_kills() {
     let all = async {
         let server = kill_again_and_again(server, ended).await;
         enough.store(true, Ordering::SeqCst);
-        let mut deeds = Deeds::default();
-        for host in hosts {
-            let Deeds { pipelines, notes } = host.await.expect("no host fails");
-            deeds.pipelines.extend(pipelines);
-            deeds.notes.extend(notes);
-        }
+        let deeds = Deeds::of(hosts).await;
         assert!(agents.iter().all(|agent| !agent.is_finished()), "an agent has left");
         leave.cancel();
         for agent in agents {
@@ -169,11 +182,11 @@ async fn twenty_agents_and_five_hosts_live_through_ten_kills() {
     let (mut server, deeds) = tokio::time::timeout(PATIENCE, all).await.expect("in time");
     let ended = tokio::task::spawn_blocking(move || (server.terminate(), log(&server.data()))).await.expect("joined");
     assert_eq!(ended.0.code, 0);
-    check_history(&ended.1, &deeds, &works);
+    check_history(&ended.1, &deeds, &works, KILLS + 1);
 }
 
 /// Everything was said once, every pipeline created, started and completed once, every task completed once, every attempt begun at most once.
-fn check_history(events: &[Value], Deeds { pipelines, notes }: &Deeds, works: &Works) {
+pub(crate) fn check_history(events: &[Value], Deeds { pipelines, notes }: &Deeds, works: &Works, starts: u64) {
     let of_kind = |kind: &'static str| events.iter().filter(move |event| event["kind"] == kind);
     let subjects = |kind: &'static str, subject: &'static str| {
         let mut seen = BTreeSet::new();
@@ -191,7 +204,7 @@ fn check_history(events: &[Value], Deeds { pipelines, notes }: &Deeds, works: &W
     assert_eq!(tasks.len(), 7 * pipelines.len());
     assert_eq!(subjects("TaskCompleted", "task"), tasks);
     assert_eq!(of_kind("TaskFailed").count() + of_kind("TaskCancelled").count(), 0);
-    assert_eq!(of_kind("CoordinatorStarted").count() as u64, KILLS + 1);
+    assert_eq!(of_kind("CoordinatorStarted").count() as u64, starts);
     let begun = works.begun.lock().unwrap_or_else(PoisonError::into_inner);
     let again: Vec<_> = begun.iter().filter(|(_, times)| **times > 1).collect();
     assert!(again.is_empty(), "these attempts were begun more than once: {again:?}");

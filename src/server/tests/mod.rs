@@ -13,7 +13,7 @@ use crate::shared::{History, Shared};
 use axum::extract::ws::{CloseFrame, Message as WsMessage};
 use crossbeam_channel::{Receiver, bounded};
 use everlog_replay::record::{PipelineInfo, TaskInfo};
-use everlog_replay::{ConnectionNo, Envelope, Json, PipelineId, Seq, State, TaskId, Timestamp};
+use everlog_replay::{ConnectionNo, Envelope, Json, Notice, PipelineId, Seq, State, TaskId, Timestamp};
 use futures_util::{Sink, Stream, StreamExt};
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};

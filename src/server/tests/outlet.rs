@@ -1,7 +1,7 @@
 //! The sending half: answers, what they rest on, limits, and peers that do not take them.
 
 use super::*;
-use crate::exchange::OUTBOX_MAX;
+use crate::exchange::{OUTBOX_BYTES_MAX, OUTBOX_MAX};
 use crate::protocol::{Page, Query, SessionRequest, Topic};
 use crate::server::limits::{LINGER, PONG_WITHIN, WRITE_STALL_MAX};
 use std::time::Duration;
@@ -121,6 +121,20 @@ async fn who_is_too_far_behind_is_cut_off_and_told_so() {
     }
     tokio::time::sleep(LINGER * 2).await;
     assert!(matches!(stage.next().await, Message::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_keeps_too_much_waiting_that_nobody_asked_for_is_cut_off() {
+    let stage = Stage::new(10);
+    let (mut peer, outbox) = stage.peer().await;
+    let hook = |bytes: usize| Outgoing::Notice(Arc::new(Notice::Hook(Json::from("x".repeat(bytes)))));
+    outbox.send([hook(OUTBOX_BYTES_MAX)]);
+    settle().await;
+    outbox.send([hook(OUTBOX_BYTES_MAX), hook(1)]);
+    match peer.got().await {
+        Got::Close(frame) => assert!(frame.code == 1008 && frame.reason.contains("too slow"), "{frame:?}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(start_paused = true)]
