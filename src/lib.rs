@@ -69,6 +69,11 @@ mod coordinator;
 mod embedded;
 mod exchange;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+#[path = "../tests/fuzz/targets/mod.rs"]
+#[doc(hidden)]
+#[expect(clippy::expect_used, clippy::panic, reason = "a fuzz target is a test: it panics to tell")]
+pub mod fuzz;
 mod health;
 mod history;
 mod host;

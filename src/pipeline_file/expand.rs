@@ -8,10 +8,10 @@ use everlog_replay::limits::{INPUT_BYTES_MAX, INPUT_OVERHEAD_BYTES};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use super::PipelineFile;
 use super::expression::{Params, Scope};
 use super::names::Names;
 use super::wire::{Input, TaskJson};
+use super::{EXPANDED_BYTES_MAX, PipelineFile};
 use crate::submission::{Circle, Submission, TASK_BYTES_MAX, Task};
 use crate::yaml::{Checker, Data, Mistake, Mistakes, Node};
 
@@ -51,14 +51,22 @@ pub(super) struct Context<'a, 't> {
 pub(super) fn expand(context: &Context<'_, '_>, mistakes: &mut Mistakes) -> Option<PipelineFile> {
     let Context { source, params, document, .. } = *context;
     let names = Names::of(document.get("tasks")?.items(), source, params, mistakes);
-    let mut work = Work { context, names: &names, edges: 0, capabilities: BTreeSet::new(), mistakes };
+    let mut work = Work { context, names: &names, edges: 0, bytes: 0, capabilities: BTreeSet::new(), mistakes };
     let mut tasks = Vec::with_capacity(names.count());
     for (group, own) in names.groups.iter().enumerate() {
         for copy in 0..own.names.len() {
             if work.mistakes.is_full() {
                 return None;
             }
-            tasks.push(work.task(group, copy));
+            let task = work.task(group, copy);
+            work.bytes += task.json.get().len();
+            if work.bytes > EXPANDED_BYTES_MAX {
+                let message = format!("the tasks of this file come to more than {EXPANDED_BYTES_MAX} bytes");
+                let mistake = Mistake::at(own.entry.span, message);
+                work.mistakes.add(mistake.help("put the data into a file and name that, or split the pipeline"));
+                return None;
+            }
+            tasks.push(task);
         }
     }
     let config = work.settings();
@@ -81,6 +89,8 @@ struct Work<'a, 't, 'm> {
     names: &'a Names<'a, 't>,
     /// Dependencies so far.
     edges: usize,
+    /// Bytes of the tasks so far.
+    bytes: usize,
     capabilities: BTreeSet<String>,
     mistakes: &'m mut Mistakes,
 }

@@ -1,16 +1,24 @@
 //! `${{ … }}` in a text: a name that stands for a value. Nothing is computed, and what a value holds is never read again.
 
-use crate::yaml::{Data, Key, Mistake, Mistakes, Node, Span};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+use super::EXPANDED_BYTES_MAX;
+use crate::yaml::{self, Data, Key, Mistake, Mistakes, Node, Span};
 
 /// What begins an expression; `$${{` is the text `${{`.
 const BEGIN: &str = "${{";
 const END: &str = "}}";
 
-/// The parameters of a file, by name.
-pub(super) type Params<'t> = BTreeMap<String, Node<'t>>;
+/// The parameters of a file.
+#[derive(Default)]
+pub(super) struct Params<'t> {
+    pub(super) by_name: BTreeMap<String, Node<'t>>,
+    /// Bytes that the expressions of the file have come to so far, all copies of all tasks.
+    filled: Cell<usize>,
+}
 
 /// Values of one copy of a task: `matrix.KEY`, `item` and `index`.
 pub(super) type Values<'t> = Vec<(Rc<str>, Node<'t>)>;
@@ -84,6 +92,7 @@ impl<'t> Scope<'_, 't> {
                 return Err(Mistake::at(at, "`${{` has no `}}` behind it").help("write `$${{` for the text `${{`"));
             };
             let value = self.find(name, span)?;
+            self.count(before.len() + yaml::bytes(&value), span)?;
             if before.trim().is_empty() && after.trim().is_empty() && rest.len() == text.len() {
                 return Ok(value.data);
             }
@@ -99,9 +108,20 @@ impl<'t> Scope<'_, 't> {
         Ok(Data::Text(Cow::Owned(filled)))
     }
 
+    /// A long value that stands in many places is too much at some time.
+    fn count(&self, bytes: usize, span: Span) -> Result<(), Mistake> {
+        let filled = self.params.filled.get().saturating_add(bytes);
+        self.params.filled.set(filled);
+        if filled > EXPANDED_BYTES_MAX {
+            let message = format!("the expressions of this file come to more than {EXPANDED_BYTES_MAX} bytes");
+            return Err(Mistake::at(span, message).help("put the data into a file, and name that"));
+        }
+        Ok(())
+    }
+
     fn find(&self, name: &str, span: Span) -> Result<Node<'t>, Mistake> {
         let wanted = name.trim();
-        let param = wanted.strip_prefix("params.").and_then(|name| self.params.get(name));
+        let param = wanted.strip_prefix("params.").and_then(|name| self.params.by_name.get(name));
         let own = || self.values.iter().find(|(known, _)| **known == *wanted).map(|(_, value)| value);
         let part = || {
             let (_, item) = self.values.iter().find(|(known, _)| **known == *"item")?;
@@ -115,7 +135,7 @@ impl<'t> Scope<'_, 't> {
     }
 
     fn known(&self) -> Vec<String> {
-        let params = self.params.keys().map(|name| format!("params.{name}"));
+        let params = self.params.by_name.keys().map(|name| format!("params.{name}"));
         let items = self.values.iter().flat_map(|(name, value)| match &value.data {
             Data::Map(entries) => entries.iter().map(|(key, _)| format!("{name}.{}", key.name)).collect(),
             Data::Null | Data::Bool(_) | Data::Number(_) | Data::Text(_) | Data::List(_) => vec![name.to_string()],

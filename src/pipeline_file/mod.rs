@@ -28,6 +28,9 @@ pub(crate) use params::Setting;
 /// The largest pipeline file, in bytes: room for 100,000 tasks of the usual size.
 const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
+/// Bytes that the tasks of a file, or its expressions, may come to: room for 100,000 tasks of 2.6 KB.
+const EXPANDED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// The name of the standard input.
 const STDIN: &str = "-";
 

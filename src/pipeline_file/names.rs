@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use everlog_replay::limits::NAME_CHARS_MAX;
+
 use super::expression::{self, Params, Scope};
 use super::spread::{self, Spread, TASKS_MAX};
 use crate::yaml::{Mistake, Mistakes, Node, Span};
@@ -46,7 +48,9 @@ impl<'a, 't> Names<'a, 't> {
         let mut first = 0;
         for entry in tasks {
             let Some(name) = entry.get("name") else { continue };
-            let Some(written) = name.text() else { continue };
+            // One that is too long was told of before; its copies would be long, too.
+            let sound = |text: &&str| expression::is_in(text) || text.chars().count() <= NAME_CHARS_MAX;
+            let Some(written) = name.text().filter(sound) else { continue };
             let spread = spread::spread(entry, Scope { source, params, values: &[] }, TASKS_MAX - first, mistakes);
             let explicit = expression::is_in(written);
             let name_of = |(copy, values)| {

@@ -31,7 +31,7 @@ pub(super) fn values<'t>(document: &Node<'t>, settings: &[Setting], mistakes: &m
             mistakes.add(Mistake::new(format!("--set {name}: the file has no such parameter")).known(name, known));
         }
     }
-    let mut params = Params::new();
+    let mut params = Params::default();
     for (key, declaration) in declared {
         // The last one counts, as everywhere on a command line.
         let given = settings.iter().rev().find(|setting| setting.name == key.name);
@@ -39,7 +39,7 @@ pub(super) fn values<'t>(document: &Node<'t>, settings: &[Setting], mistakes: &m
         // One mistake is enough: what uses the parameter goes on with its default.
         let stand_in = || default.cloned().unwrap_or(Node { data: Data::Text(Cow::Borrowed("")), span: key.span });
         let value = mistakes.note(value(key, default, given)).unwrap_or_else(stand_in);
-        params.insert(key.name.clone().into_owned(), value);
+        params.by_name.insert(key.name.clone().into_owned(), value);
     }
     params
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::expression::{Scope, Values};
-use crate::yaml::{Data, Key, Mistake, Mistakes, Node, Span};
+use crate::yaml::{self, Data, Key, Mistake, Mistakes, NODES_MAX, Node, Span};
 
 /// Copies by `replicas`; more is more likely a slip than a plan.
 pub(super) const REPLICAS_MAX: u32 = 10_000;
@@ -155,6 +155,12 @@ fn matrix<'t>(node: &Node<'t>, room: usize) -> Result<Vec<Values<'t>>, Mistake> 
     let product = sizes.try_fold(1_usize, |product, size| product.checked_mul(size));
     if product.is_none_or(|product| product.saturating_add(include.len()) > room) {
         return Err(too_many(node.span, product, room));
+    }
+    // Each combination holds its values.
+    let repeated = |values: &Node<'_>| yaml::size(values) * product.unwrap_or(0) / values.items().len().max(1);
+    if axes.iter().map(|(_, values)| repeated(values)).sum::<usize>() > NODES_MAX {
+        let message = "the values of this matrix are too long for so many combinations";
+        return Err(Mistake::at(node.span, message).help("put the data into files, and give their names"));
     }
     let names: Vec<Rc<str>> = axes.iter().map(|(key, _)| format!("matrix.{}", key.name).into()).collect();
     let mut all: Vec<Values<'t>> = vec![Vec::new()];

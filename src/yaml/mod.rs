@@ -9,4 +9,4 @@ mod tree;
 
 pub(crate) use checker::Checker;
 pub(crate) use mistake::{Fault, FileError, Mistake, Mistakes, nearest, place};
-pub(crate) use tree::{Data, Key, Node, Span, parse};
+pub(crate) use tree::{Data, Key, NODES_MAX, Node, Span, bytes, parse, size};

@@ -16,7 +16,10 @@ use super::{Mistake, Mistakes};
 const DEPTH_MAX: usize = 48;
 
 /// Parts of a file, with what its aliases repeat: a pipeline of 100,000 tasks of 40 parts.
-const NODES_MAX: usize = 4_000_000;
+pub(crate) const NODES_MAX: usize = 4_000_000;
+
+/// Bytes of a text that count as one more part: about what a part takes in memory beside its text.
+const NODE_BYTES: usize = 64;
 
 /// A part of the text: bytes from the start up to the end, which is not part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,6 +201,7 @@ impl<'t> Builder<'t, '_> {
                 // Counted before it is copied: aliases of aliases grow without end.
                 self.nodes += size(node);
                 within_limit(self.nodes, span)?;
+                within_depth(self.open.len() + height(node), span)?;
                 let node = node.clone();
                 self.put(node, 0)
             }
@@ -216,9 +220,7 @@ impl<'t> Builder<'t, '_> {
     }
 
     fn begin(&mut self, data: Data<'t>, anchor: usize, span: Span) -> Result<(), Mistake> {
-        if self.open.len() >= DEPTH_MAX {
-            return Err(Mistake::at(span, format!("this nests deeper than {DEPTH_MAX} levels; flatten it")));
-        }
+        within_depth(self.open.len() + 1, span)?;
         self.open.push(Open { node: Node { data, span }, anchor, key: None });
         Ok(())
     }
@@ -253,6 +255,13 @@ fn within_limit(nodes: usize, span: Span) -> Result<(), Mistake> {
     Ok(())
 }
 
+fn within_depth(levels: usize, span: Span) -> Result<(), Mistake> {
+    if levels > DEPTH_MAX {
+        return Err(Mistake::at(span, format!("this nests deeper than {DEPTH_MAX} levels; flatten it")));
+    }
+    Ok(())
+}
+
 fn key(node: Node<'_>) -> Result<Key<'_>, Mistake> {
     let span = node.span;
     let name = match node.data {
@@ -264,11 +273,28 @@ fn key(node: Node<'_>) -> Result<Key<'_>, Mistake> {
     Ok(Key { name, span })
 }
 
-/// How many values a value consists of.
-fn size(node: &Node<'_>) -> usize {
+/// How many parts a value comes to, where it is repeated.
+pub(crate) fn size(node: &Node<'_>) -> usize {
+    let text = |text: &str| text.len() / NODE_BYTES;
     1 + match &node.data {
         Data::List(items) => items.iter().map(size).sum(),
-        Data::Map(entries) => entries.iter().map(|(_, value)| size(value)).sum(),
+        Data::Map(entries) => entries.iter().map(|(key, value)| text(&key.name) + size(value)).sum(),
+        Data::Number(number) => text(number),
+        Data::Text(own) => text(own),
+        Data::Null | Data::Bool(_) => 0,
+    }
+}
+
+/// About what a value takes in memory, in bytes.
+pub(crate) fn bytes(node: &Node<'_>) -> usize {
+    size(node) * NODE_BYTES
+}
+
+/// Levels of lists and mappings in a value.
+fn height(node: &Node<'_>) -> usize {
+    match &node.data {
+        Data::List(items) => 1 + items.iter().map(height).max().unwrap_or(0),
+        Data::Map(entries) => 1 + entries.iter().map(|(_, value)| height(value)).max().unwrap_or(0),
         Data::Null | Data::Bool(_) | Data::Number(_) | Data::Text(_) => 0,
     }
 }
@@ -361,6 +387,16 @@ mod tests {
             format!("{text}a{n}: &a{n} [*a{0}, *a{0}, *a{0}, *a{0}]\n", n - 1)
         });
         assert!(refused(&bomb).contains("more than"), "{}", refused(&bomb));
+        let long = format!("a: &a \"{}\\n\"\nb: [{}]\n", "x".repeat(1_000_000), "*a,".repeat(1_000));
+        assert!(refused(&long).contains("more than"), "{}", refused(&long));
+    }
+
+    #[test]
+    fn aliases_nest_no_deeper_than_what_is_written_out() {
+        let (open, close) = ("[".repeat(30), "]".repeat(30));
+        let deep = |levels: usize| format!("a: &a {open}{close}\nb: {}*a{}\n", "[".repeat(levels), "]".repeat(levels));
+        assert!(read(&deep(17)).is_object());
+        assert!(refused(&deep(18)).contains("48 levels"), "{}", refused(&deep(18)));
     }
 
     #[test]

@@ -263,7 +263,11 @@ impl CommitLog {
     }
 
     fn enter(&mut self, spare: &Spare) -> Result<(), Fault> {
-        let head = SegmentHead { first: self.head.seq + 1, previous: self.active.head.first, chain: self.head.chain };
+        let (first, before) = (self.head.seq + 1, self.active.head);
+        // One without a frame, too short for the first, gives its place and its name to the new one.
+        let replaces = before.first == first;
+        let previous = if replaces { before.previous } else { before.first };
+        let head = SegmentHead { first, previous, chain: self.head.chain };
         let installed = install(&*self.shared.disk, spare, &head);
         self.poison_on_error(installed)?;
         self.active = Active {
@@ -274,7 +278,9 @@ impl CommitLog {
             bytes: spare.bytes,
             remember_at: 0,
         };
-        self.shared.add_segment(head.first);
+        if !replaces {
+            self.shared.add_segment(first);
+        }
         Ok(())
     }
 

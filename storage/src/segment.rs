@@ -24,11 +24,11 @@ pub(crate) fn segment_name(first: Seq) -> String {
     format!("{COMMIT_DIR}/{first:0NAME_DIGITS$}{SUFFIX}")
 }
 
-/// Reads `<20 digits><suffix>` back.
-pub(crate) fn numbered(name: &str, suffix: &str) -> Option<u64> {
+/// Reads `<20 digits><suffix>` back. Records are numbered from 1: what is numbered 0 is none of ours.
+pub(crate) fn numbered(name: &str, suffix: &str) -> Option<Seq> {
     let digits = name.strip_suffix(suffix)?;
     let whole = digits.len() == NAME_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
-    whole.then(|| digits.parse().ok()).flatten()
+    whole.then(|| digits.parse().ok()).flatten().filter(|seq| *seq > 0)
 }
 
 /// First sequence numbers of all segments, in order.

@@ -279,3 +279,18 @@ fn a_task_that_no_frame_holds_is_named() {
     let text = format!("name: d\ntasks:\n- name: big\n  config: {{x: {}}}\n", "y".repeat(1 << 20));
     assert!(told_one(&text).contains("`big` takes 1048"), "{}", &told_one(&text)[..200]);
 }
+
+#[test]
+fn what_comes_to_too_much_is_refused_before_it_is_there() {
+    let long = "x".repeat(1_000_000);
+    let many = |value: &str, count: usize| vec![value; count].join(", ");
+    let filled =
+        format!("name: d\nparams: {{p: {long}}}\ntasks:\n- name: a\n  command: [{}]\n", many("'${{ params.p }}'", 300));
+    assert!(told(&filled, &[])[0].contains("come to more than 268435456 bytes"), "{:?}", told(&filled, &[]));
+    let matrix = task(&format!("matrix: {{k: [{long}], j: [{}]}}", many("1", 1_000)));
+    assert!(told(&matrix, &[])[0].contains("too long for so many combinations"), "{:?}", told(&matrix, &[]));
+    let copied = task(&format!("replicas: 1000\n  config: {{k: {long}}}"));
+    assert!(told(&copied, &[])[0].contains("come to more than 268435456 bytes"), "{:?}", told(&copied, &[]));
+    let named = format!("name: d\ntasks:\n- name: {long}\n  replicas: 10000\n");
+    assert!(told(&named, &[])[0].contains("`name` must be a text of 1 to 512 characters"), "{:?}", told(&named, &[]));
+}

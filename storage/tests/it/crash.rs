@@ -191,3 +191,15 @@ fn what_a_restart_builds_on_is_durable_whatever_failed_before() {
         must_come_back(&disk.crash_image(&CrashPlan::Nothing), acknowledged, acknowledged, &format!("operation {k}"));
     }
 }
+
+#[test]
+fn a_frame_that_is_longer_than_an_empty_segment_takes_its_place() {
+    let disk = MemoryDisk::new();
+    let mut opened = open(&disk).unwrap();
+    append(&mut opened.log, 200).unwrap();
+    check(&opened.log.reader(), 1, 200);
+    drop(opened);
+    let opened = open(&disk).unwrap();
+    check(&opened.log.reader(), 1, 200);
+    assert_eq!(disk.files().keys().filter(|name| name.ends_with(".seg")).count(), 1);
+}

@@ -168,6 +168,17 @@ fn damage_before_a_damaged_snapshot_is_found_before_anything_is_changed() {
     assert!(refused(&disk).contains("record"));
 }
 
+#[test]
+fn a_file_with_the_number_of_no_record_is_a_stranger() {
+    use everlog_storage::Disk;
+    let disk = grown();
+    disk.create("commit/00000000000000000000.seg").unwrap();
+    disk.create("snapshots/00000000000000000000.snap").unwrap();
+    let opened = open(&disk).unwrap();
+    check(&opened.log.reader(), 1, 240);
+    assert_eq!(opened.snapshots.list().unwrap(), []);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
