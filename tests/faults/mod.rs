@@ -55,9 +55,14 @@ fn scratch() -> TempDir {
 
 /// A generator of choices (splitmix64).
 #[derive(Clone)]
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
+    /// Another place to begin for every run; `EVERLOG_FAULTS_SEED` repeats one.
+    pub(crate) fn new() -> Self {
+        Self(seed())
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -67,7 +72,7 @@ impl Dice {
     }
 
     /// Less than `sides`.
-    fn throw(&mut self, sides: usize) -> usize {
+    pub(crate) fn throw(&mut self, sides: usize) -> usize {
         usize::try_from(self.next() % sides as u64).unwrap()
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{Fault, Proxy};
 use crate::bad_input::log;
+use crate::faults::Dice;
 use crate::harness::Server;
 use crate::reconnect::{Deeds, HOSTS, PATIENCE, Works, agents, check_history, host};
 use everlog::CancelToken;
@@ -13,19 +14,10 @@ use tokio::sync::watch;
 
 /// How long a fault lasts, at least, and how much longer at most.
 const LEAST: Duration = Duration::from_millis(100);
-const MORE_MS: u64 = 900;
+const MORE_MS: usize = 900;
 
-/// A generator of choices (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % sides
-    }
+fn millis(count: usize) -> Duration {
+    Duration::from_millis(count as u64)
 }
 
 /// One fault after the other, every kind in turn, each for a while; then the line is well.
@@ -33,19 +25,18 @@ fn torment(proxy: &Proxy, faults: u64, dice: &mut Dice) {
     for nth in 0..faults {
         match nth % 5 {
             0 => proxy.set(Fault::Stall),
-            1 => proxy.set(Fault::Delay(Duration::from_millis(1 + dice.throw(200)))),
+            1 => proxy.set(Fault::Delay(millis(1 + dice.throw(200)))),
             2 => proxy.set(Fault::Throttle(1_000)),
-            3 => proxy.set(Fault::CutAfter(usize::try_from(dice.throw(20_000)).unwrap())),
+            3 => proxy.set(Fault::CutAfter(dice.throw(20_000))),
             _ => proxy.cut(),
         }
-        std::thread::sleep(LEAST + Duration::from_millis(dice.throw(MORE_MS)));
+        std::thread::sleep(LEAST + millis(dice.throw(MORE_MS)));
     }
     proxy.set(Fault::None);
 }
 
 async fn partitions(faults: u64, patience: Duration) {
-    let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-    eprintln!("the faults are drawn from {seed}");
+    let mut dice = Dice::new();
     let mut server = Server::start();
     let proxy = Proxy::to(server.address());
     let url = format!("ws://{}", proxy.address());
@@ -57,7 +48,7 @@ async fn partitions(faults: u64, patience: Duration) {
         // They have begun.
         ended.wait_for(|ended| *ended > 0).await.expect("the agents work");
         let tormented = tokio::task::spawn_blocking(move || {
-            torment(&proxy, faults, &mut Dice(seed));
+            torment(&proxy, faults, &mut dice);
             proxy
         });
         let proxy = tormented.await.expect("no panic");
