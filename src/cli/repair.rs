@@ -12,8 +12,15 @@ use super::progress::Progress;
 use super::{hint, say};
 use crate::history::{Repair, Stretch};
 
+const EXAMPLES: &str = "Examples:
+  everlog repair                               say where each record can be had from
+  everlog repair --apply --into .everlog.new   write them into a new directory
+
+Exit codes: 0 every record can be had, 65 some are lost.";
+
 /// The command line of `repair`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The damaged data directory; nothing in it is changed, and no coordinator may run on it
     #[arg(long, value_name = "DIR", default_value = ".everlog")]

@@ -10,8 +10,15 @@ use super::progress::Progress;
 use super::{hint, say, terminal};
 use crate::history::{Checked, Verification};
 
+const EXAMPLES: &str = "Examples:
+  everlog verify
+  everlog verify --data /var/lib/everlog --output json
+
+Exit codes: 0 everything is as it was written, 65 something is damaged.";
+
 /// The command line of `verify`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The data directory; nothing in it is changed, and no coordinator may run on it
     #[arg(long, value_name = "DIR", default_value = ".everlog")]

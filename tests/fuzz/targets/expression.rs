@@ -16,7 +16,9 @@ pub fn expression(bytes: &[u8]) {
         let task: Value = serde_json::from_str(&file.submission.tasks()[0].json.get()).expect("a task is JSON");
         task["config"]["command"][1].as_str().expect("an argument is a text").to_owned()
     });
-    assert_eq!(found.as_ref().ok(), expected(given, text).as_ref(), "{file}{found:?}");
+    // No program can be given an argument with a NUL in it.
+    let expected = expected(given, text).filter(|argument| !argument.contains('\0'));
+    assert_eq!(found.as_ref().ok(), expected.as_ref(), "{file}{found:?}");
 }
 
 /// A text as YAML of ASCII characters.
