@@ -87,10 +87,14 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Settings that mean the same in a file and on the wire, which passes over what it does not know in `retry`.
+/// Settings that mean the same in a file and on the wire, which passes over what it does not know in `retry`, and rounds a priority.
 fn settings_of(keys: &'static [&'static str]) -> impl Strategy<Value = Map<String, Value>> {
     let one = (prop::sample::select(keys), value()).prop_map(|(key, value)| (key.to_owned(), value));
-    let known = |(key, value): &(String, Value)| key != "retry" || value.get("K").is_none();
+    let known = |(key, value): &(String, Value)| match key.as_str() {
+        "retry" => value.get("K").is_none(),
+        "priority" => value.as_f64().is_none_or(|number| number.fract() == 0.0),
+        _ => true,
+    };
     prop::collection::vec(one, 0..3).prop_map(move |all| all.into_iter().filter(known).collect())
 }
 
