@@ -142,6 +142,10 @@ impl<'a, 't> Work<'a, 't, '_> {
         let own = &self.names.groups[group];
         let (mut upstream, mut inputs) = (Vec::new(), Vec::new());
         for (reference, input) in references(own.entry) {
+            // What is wrong in one copy is wrong in the next, and finding out what was meant takes long.
+            if self.mistakes.is_at(reference.span) {
+                continue;
+            }
             let filled = scope.fill(reference, self.mistakes);
             let Some(text) = filled.as_ref().and_then(|filled| filled.text()) else { continue };
             let found = self.names.find(text, input.is_some(), (group, copy), reference.span);

@@ -170,6 +170,11 @@ impl Mistakes {
         self.0.is_empty()
     }
 
+    /// Whether one at this place is noted.
+    pub(crate) fn is_at(&self, span: Span) -> bool {
+        self.0.iter().any(|mistake| mistake.span == Some(span))
+    }
+
     /// Whether no more are noted.
     pub(crate) fn is_full(&self) -> bool {
         self.0.len() >= MISTAKES_MAX
@@ -208,8 +213,14 @@ fn shortened(names: &[&str]) -> String {
     if names.len() > KNOWN_NAMES_MAX { format!("{shown}, …") } else { shown }
 }
 
+/// Bytes of a name that is compared with the known ones: a longer one among 100,000 would take minutes.
+const COMPARED_BYTES_MAX: usize = 64;
+
 /// The known name that `name` was probably meant to be: a third of it may be wrong, and two letters may have changed places.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    if name.len() > COMPARED_BYTES_MAX {
+        return None;
+    }
     let typos_max = name.len().div_ceil(3);
     let near = known.iter().filter(|known| known.len().abs_diff(name.len()) <= typos_max);
     let (typos, nearest) = near.map(|known| (distance(known, name), *known)).min()?;

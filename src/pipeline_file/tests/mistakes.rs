@@ -280,6 +280,15 @@ fn a_task_that_no_frame_holds_is_named() {
     assert!(told_one(&text).contains("`big` takes 1048"), "{}", &told_one(&text)[..200]);
 }
 
+/// Else every copy compares the name with those of all copies: some minutes.
+#[test]
+fn a_wrong_name_in_many_copies_is_looked_up_once() {
+    tells(
+        "name: d\ntasks:\n- {name: a, replicas: 10000, depends_on: [b-99999]}\n",
+        &["3:43 no task is named `b-99999`; did you mean `a-9999`?"],
+    );
+}
+
 #[test]
 fn what_comes_to_too_much_is_refused_before_it_is_there() {
     let long = "x".repeat(1_000_000);
