@@ -31,9 +31,12 @@ fn a_restart_of_the_coordinator_ends_neither_watch_nor_wait() {
     let mut host = server.peer();
     let id = pipeline(&mut host, "p", json!([{"name": "t"}]));
     let mut watch = start(&server, &["watch", "p"]);
-    let mut wait = start(&server, &["wait", "p", "--timeout", "5m"]);
+    let other = pipeline(&mut host, "q", json!([{"name": "t"}]));
+    let mut wait = start(&server, &["wait", "p", "q", "--for", "ended", "--timeout", "5m"]);
     watch.until_told("pipeline: running");
-    host.request("pipeline/create", json!({"name": "sync"}));
+    // What it tells of the other one says that it is connected.
+    host.request("pipeline/stop", json!({"pipeline_id": other}));
+    assert!(wait.line().unwrap().starts_with("q "));
     server.kill();
     watch.until_told("reconnecting");
     wait.until_told("reconnecting");
