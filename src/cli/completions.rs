@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Command, ValueEnum};
+use clap::{Command, ValueEnum, ValueHint};
 use clap_complete::generate;
 use clap_complete::shells;
 use clap_mangen::Man;
@@ -42,19 +42,39 @@ pub(super) struct Manual {
     /// The verb whose page is wanted, in one word or two [default: the page of everlog itself]
     verb: Vec<String>,
     /// Write the pages of all verbs into this directory
-    #[arg(long, conflicts_with = "verb")]
+    #[arg(long, conflicts_with = "verb", value_hint = ValueHint::DirPath)]
     dir: Option<PathBuf>,
 }
 
 pub(super) fn completions(args: &Completions, mut command: Command) -> Result<Exit, Trouble> {
     let mut script = Vec::new();
     match args.shell {
-        Shell::Bash => generate(shells::Bash, &mut command, "everlog", &mut script),
+        Shell::Bash => {
+            generate(shells::Bash, &mut command, "everlog", &mut script);
+            script = with_files(&command, String::from_utf8_lossy(&script).into_owned()).into_bytes();
+        }
         Shell::Zsh => generate(shells::Zsh, &mut command, "everlog", &mut script),
         Shell::Fish => generate(shells::Fish, &mut command, "everlog", &mut script),
     }
     io::stdout().write_all(&script)?;
     Ok(Exit::Ok)
+}
+
+/// The script for bash, with files where a verb takes one: `clap_complete` has only flags to offer there. What begins with no
+/// dash is no flag, and where a function has nothing to offer, bash looks for files by itself.
+fn with_files(command: &Command, script: String) -> String {
+    verbs_of_files(command, "everlog").iter().fold(script, |script, verb| {
+        let begins = format!("        {verb})\n            ");
+        script.replace(&format!("{begins}opts="), &format!("{begins}[[ ${{cur}} == -* ]] && opts="))
+    })
+}
+
+/// The verbs that take a file, as the script calls them.
+fn verbs_of_files(command: &Command, called: &str) -> Vec<String> {
+    let takes_file = command.get_positionals().any(|arg| arg.get_value_hint() == ValueHint::FilePath);
+    let inner = command.get_subcommands();
+    let inner = inner.flat_map(|verb| verbs_of_files(verb, &format!("{called}__subcmd__{}", verb.get_name())));
+    takes_file.then(|| called.to_owned()).into_iter().chain(inner).collect()
 }
 
 pub(super) fn man(args: &Manual, mut command: Command) -> Result<Exit, Trouble> {

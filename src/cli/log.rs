@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
+use clap::ValueHint;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Trouble};
@@ -19,7 +20,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The data directory
-    #[arg(long, value_name = "DIR", default_value = ".everlog")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = ".everlog")]
     data: PathBuf,
     /// The first event to print
     #[arg(long, value_name = "SEQ", default_value_t = 0)]

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 use serde_json::{Value, json};
 
 use super::each::{self, Done, each};
@@ -60,7 +60,7 @@ struct Set {
     #[arg(required_unless_present = "file", allow_negative_numbers = true)]
     value: Option<String>,
     /// Read the value from a file
-    #[arg(long, conflicts_with = "value")]
+    #[arg(long, conflicts_with = "value", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// How to print what was done
     #[arg(long, value_enum, default_value_t = Output::Table)]

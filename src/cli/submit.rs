@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use clap::ValueHint;
 use serde_json::{Value, json};
 
 use super::closing::Closing;
@@ -25,7 +26,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The pipeline file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Give a parameter of the file a value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
