@@ -20,7 +20,8 @@ listing is printed as it comes, page by page; only a cell wider than those befor
 **Records.** `--output json` is one document for the whole command, `ndjson` a record a line, as it happens. Verbs that take several
 things print what listings print, `{\"pipelines\": [record, …]}`, with the records as they are afterwards (`delete`: as they were);
 what could not be done stands among them as `{\"name\": …, \"error\": {\"code\", \"message\"}}`, where `code` is the exit code of that
-one. `retry` prints `{\"retries\": [{id, name, status, pipeline_id, task_ids}]}`: what was retried, and what runs instead. `wait` prints
+one. `submit` prints the record of the pipeline, with `--wait` what `watch` does. `retry` prints
+`{\"retries\": [{id, name, status, pipeline_id, task_ids}]}`: what was retried, and what runs instead. `wait` prints
 the records at the end, with `error` where the time was over; `watch` prints the last record, or with `ndjson` each task and pipeline
 that has changed, with its `kind`. What is told beside records is on stderr.
 
