@@ -97,3 +97,15 @@ fn leaving_a_watch_leaves_the_pipeline_alone() {
     watch.end().expect_code(130).expect_told(&["the pipeline goes on", "everlog watch"]);
     assert_eq!(host.request("pipeline/status", json!({"pipeline_id": id}))["status"], "running");
 }
+
+#[test]
+fn a_failure_is_told_once() {
+    let server = Server::start();
+    let mut host = server.peer();
+    let mut agent = Agent::join(&server, "worker");
+    failed(&mut host, &mut agent);
+    let watch = everlog_ends(&server, &["watch", "nightly"]).expect_code(1);
+    watch.expect_told(&["train: failed", "everlog retry"]);
+    assert_eq!(watch.stderr.matches("no \\u001b[31mdata").count(), 1, "{watch:?}");
+    everlog_ends(&server, &["start", "nightly"]).expect_code(5).expect_told(&["is failed", "`everlog retry` runs"]);
+}
