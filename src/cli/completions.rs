@@ -1,7 +1,8 @@
 //! `everlog completions` and `everlog man`: what a shell and `man` want to know of the command line.
 
+use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Command, ValueEnum, ValueHint};
 use clap_complete::generate;
@@ -25,6 +26,7 @@ const MAN: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = COMPLETIONS)]
 pub(super) struct Completions {
+    /// The shell that is to complete commands
     shell: Shell,
 }
 
@@ -79,8 +81,7 @@ fn verbs_of_files(command: &Command, called: &str) -> Vec<String> {
 
 pub(super) fn man(args: &Manual, mut command: Command) -> Result<Exit, Trouble> {
     if let Some(dir) = &args.dir {
-        let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir));
-        return written.map(|()| Exit::Ok).map_err(|error| {
+        return pages(command, dir).map(|()| Exit::Ok).map_err(|error| {
             Trouble::Failed(format!(
                 "the pages cannot be written to {}: {error}; name another directory",
                 dir.display()
@@ -97,5 +98,25 @@ pub(super) fn man(args: &Manual, mut command: Command) -> Result<Exit, Trouble> 
         })?;
     }
     Man::new(page.clone()).render(&mut io::stdout())?;
+    if args.verb.is_empty() {
+        super::say_raw(&exit_status())?;
+    }
     Ok(Exit::Ok)
+}
+
+/// Writes the pages of all verbs into `dir`.
+fn pages(command: Command, dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let first = dir.join(Man::new(command.clone()).get_filename());
+    clap_mangen::generate_to(command, dir)?;
+    OpenOptions::new().append(true).open(first)?.write_all(exit_status().as_bytes())
+}
+
+/// The section of a manual page that lists the exit codes: `clap_mangen` knows of none.
+fn exit_status() -> String {
+    let paragraph = |(exit, meaning): (Exit, &str)| {
+        let meaning = meaning.replace('-', r"\-");
+        format!(".TP\n\\fB{}\\fR\n{meaning}\n", exit as u8)
+    };
+    format!(".SH \"EXIT STATUS\"\n{}", Exit::TABLE.map(paragraph).concat())
 }

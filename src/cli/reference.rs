@@ -148,8 +148,10 @@ fn every_verb_says_what_it_is_for_and_gives_examples() {
             example(verb) || verb.get_subcommands().all(example) && verb.has_subcommands(),
             "{name} has no examples"
         );
-        for arg in verb.get_arguments().filter(|arg| is_own(arg) && arg.get_long().is_some()) {
-            assert!(arg.get_help().is_some(), "{name} {}", arg.get_id());
+        for verb in std::iter::once(verb).chain(verb.get_subcommands()) {
+            for arg in verb.get_arguments().filter(|arg| is_own(arg)) {
+                assert!(arg.get_help().is_some(), "{name} {} {}", verb.get_name(), arg.get_id());
+            }
         }
     }
 }
