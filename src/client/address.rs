@@ -8,6 +8,9 @@ use super::ClientError;
 /// The port of a URL that names none, as of all of its kind.
 const PORT_DEFAULT: u16 = 80;
 
+/// The port that was probably meant where there is no URL.
+const PORT_MEANT: u16 = 8_700;
+
 /// `HOST:PORT` of a coordinator's URL.
 ///
 /// # Errors
@@ -20,17 +23,23 @@ fn judge(url: &str) -> Result<String, String> {
     const EXAMPLE: &str = "one looks like ws://localhost:8700";
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     match scheme {
-        "ws" => host_and_port_of(url).map_err(|cause| format!("{cause}; {EXAMPLE}")),
+        "ws" => match parts(url) {
+            Ok((host, port)) => Ok(format!("{host}:{}", port.unwrap_or(PORT_DEFAULT))),
+            Err(cause) => Err(format!("{cause}; {EXAMPLE}")),
+        },
         "wss" => Err("TLS is not supported yet, so write ws:// instead of wss://".to_owned()),
         _ => {
-            let meant = format!("ws://{rest}");
-            let step = host_and_port_of(&meant).map_or(EXAMPLE.to_owned(), |_| format!("did you mean {meant}?"));
+            let step = match parts(&format!("ws://{rest}")) {
+                Ok((host, port)) => format!("did you mean ws://{host}:{}?", port.unwrap_or(PORT_MEANT)),
+                Err(_) => EXAMPLE.to_owned(),
+            };
             Err(format!("it does not begin with ws://; {step}"))
         }
     }
 }
 
-fn host_and_port_of(url: &str) -> Result<String, String> {
+/// The host of a URL, and the port if it names one.
+fn parts(url: &str) -> Result<(String, Option<u16>), String> {
     let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
     let authority = uri.authority().ok_or("it names no host")?;
     if authority.as_str().contains('@') {
@@ -41,13 +50,13 @@ fn host_and_port_of(url: &str) -> Result<String, String> {
         return Err("it names no host".to_owned());
     }
     let port = match authority.as_str()[host.len()..].strip_prefix(':') {
-        None => PORT_DEFAULT,
+        None => None,
         Some(port) => match port.parse() {
             Ok(0) | Err(_) => return Err(format!("its port is `{port}`, not a number from 1 to 65535")),
-            Ok(port) => port,
+            Ok(port) => Some(port),
         },
     };
-    Ok(format!("{host}:{port}"))
+    Ok((host.to_owned(), port))
 }
 
 #[cfg(test)]
@@ -85,6 +94,8 @@ mod tests {
             ("wss://localhost:8700", "write ws:// instead of wss://"),
             ("http://localhost:8700", "it does not begin with ws://; did you mean ws://localhost:8700?"),
             ("localhost:18931", "it does not begin with ws://; did you mean ws://localhost:18931?"),
+            ("localhost", "did you mean ws://localhost:8700?"),
+            ("http://[::1]/path", "did you mean ws://[::1]:8700?"),
             ("localhost:abc", "it does not begin with ws://; one looks like"),
             ("", "it does not begin with ws://; one looks like"),
         ] {
