@@ -30,7 +30,7 @@ fn line(event: &Event, Notification { method, params, .. }: &Notification) -> St
         Event::TaskChanged(task) => format!("task       {} is {}", task.name, task.status),
         Event::Heartbeat(_) => "heartbeat".to_owned(),
         Event::Pipeline(change, pipeline) => format!("pipeline   {} {change}", pipeline.name),
-        _ => format!("{method} {params}"),
+        Event::Hook(_) | Event::Other | _ => format!("{method} {params}"),
     }
 }
 

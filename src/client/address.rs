@@ -51,6 +51,7 @@ fn parts(url: &str) -> Result<(String, Option<u16>), String> {
     }
     let port = match authority.as_str()[host.len()..].strip_prefix(':') {
         None => None,
+        Some("") => return Err("there is no port behind its colon".to_owned()),
         Some(port) => match port.parse() {
             Ok(0) | Err(_) => return Err(format!("its port is `{port}`, not a number from 1 to 65535")),
             Ok(port) => Some(port),
@@ -82,7 +83,7 @@ mod tests {
         for (url, words) in [
             ("ws://localhost:99999", PORT),
             ("ws://localhost:abc", PORT),
-            ("ws://localhost:", PORT),
+            ("ws://localhost:", "there is no port behind its colon; one looks like"),
             ("ws://localhost:0", PORT),
             ("ws://[::1]:0", PORT),
             ("ws://:18931", "it names no host"),
