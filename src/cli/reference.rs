@@ -29,8 +29,8 @@ that has changed, with its `kind`. What is told beside records is on stderr.
 least; the tables show the end, since ids of one time begin alike), or by its name. `@last` is the newest pipeline, `PIPELINE/TASK` a
 task of a pipeline. What could be several is never guessed: the candidates are named, with exit code 2.
 
-**Which coordinator.** `--server ws://HOST:PORT`, else `MCP_SERVER_HOST` and `MCP_SERVER_PORT`, else `ws://localhost:8700`. One that
-is not there is exit code 69 at once; `watch` and `wait` outlive its restart once they have begun.
+**Which coordinator.** `--server ws://HOST:PORT`, else `MCP_SERVER_HOST` and `MCP_SERVER_PORT` (or the other variables of
+`server.host` and `server.port`), else `ws://localhost:8700`. The configuration file is the server's alone. One that is not there is exit code 69 at once; `watch` and `wait` outlive its restart once they have begun.
 ";
 
 /// The page.
