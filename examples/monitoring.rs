@@ -8,45 +8,41 @@
 use std::error::Error;
 use std::time::Duration;
 
-use everlog::api::{PipelineSpec, TaskSpec};
+use everlog::api::{Event, PipelineChange, PipelineSpec, TaskSpec};
 use everlog::{
-    Agent, AgentConfig, Assignment, CancelToken, Client, Coordinator, Host, Notification, Subscription, TaskContext,
-    Update,
+    Agent, AgentConfig, Assignment, CancelToken, Client, ClientError, Coordinator, Host, Notification, Subscription,
+    TaskContext, Update,
 };
 use serde_json::Value;
 
 const TOPICS: [&str; 4] = ["pipeline/*", "task/*", "monitoring/*", "server/heartbeat"];
 
 /// One line for what was said.
-fn line(Notification { method, params, .. }: &Notification) -> String {
-    let number = |field: &str| params[field].as_f64().map_or("?".to_owned(), |number| format!("{number:.1}"));
-    let text = |field: &str| params[field].as_str().unwrap_or("?").to_owned();
-    match method.as_str() {
-        "monitoring/system_metrics" => {
-            format!("machine    cpu {} %, memory {} %", number("cpu_percent"), number("memory_percent"))
+fn line(event: &Event, Notification { method, params, .. }: &Notification) -> String {
+    let percent = |figure: Option<f64>| figure.map_or("?".to_owned(), |figure| format!("{figure:.1}"));
+    match event {
+        Event::SystemMetrics(machine) => {
+            format!("machine    cpu {} %, memory {} %", percent(machine.cpu_percent), percent(machine.memory_percent))
         }
-        "task/progress" => format!(
-            "progress   {:>3.0} %  {}",
-            100.0 * params["progress"].as_f64().unwrap_or(0.0),
-            params["details"]["message"]
-        ),
-        "task/changed" => format!("task       {} is {}", text("name"), text("status")),
-        "server/heartbeat" => "heartbeat".to_owned(),
-        method if method.starts_with("pipeline/") => {
-            format!("pipeline   {} {}", text("name"), &method["pipeline/".len()..])
+        Event::TaskProgress(task) => {
+            format!("progress   {:>3.0} %  {}", 100.0 * task.progress, task.details["message"])
         }
-        other => format!("{other} {params}"),
+        Event::TaskChanged(task) => format!("task       {} is {}", task.name, task.status),
+        Event::Heartbeat(_) => "heartbeat".to_owned(),
+        Event::Pipeline(change, pipeline) => format!("pipeline   {} {change}", pipeline.name),
+        Event::Hook(_) | Event::Other | _ => format!("{method} {params}"),
     }
 }
 
 /// Prints what is heard until `done` says so.
-async fn watch(mut updates: Subscription, done: impl Fn(&Notification) -> bool) {
+async fn watch(mut updates: Subscription, done: impl Fn(&Event) -> bool) -> Result<(), ClientError> {
     while let Some(update) = updates.next().await {
         match update {
             Update::Notification(notification) => {
-                println!("{}", line(&notification));
-                if done(&notification) {
-                    return;
+                let event = notification.event()?;
+                println!("{}", line(&event, &notification));
+                if done(&event) {
+                    break;
                 }
             }
             Update::Resumed => println!("(the connection was lost and is back)"),
@@ -55,6 +51,7 @@ async fn watch(mut updates: Subscription, done: impl Fn(&Notification) -> bool) 
             other => println!("({other:?})"),
         }
     }
+    Ok(())
 }
 
 /// Works for a second, in steps that are told.
@@ -80,7 +77,7 @@ async fn a_demonstration() -> Result<(), Box<dyn Error>> {
         .task(TaskSpec::new("left").depends_on(["prepare"]))
         .task(TaskSpec::new("right").depends_on(["prepare"]));
     let run = Host::new(client).submit(&spec).await?;
-    watch(updates, |notification| notification.method == "pipeline/completed").await;
+    watch(updates, |event| matches!(event, Event::Pipeline(PipelineChange::Completed, _))).await?;
     println!("{:?}", run.status().await?.metrics);
 
     leave.cancel();
@@ -94,7 +91,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Some(server) = std::env::args().nth(1) else { return a_demonstration().await };
     let updates = Client::connect(server).await?.subscribe(TOPICS).await?;
     tokio::select! {
-        () = watch(updates, |_| false) => {}
+        ended = watch(updates, |_| false) => ended?,
         pressed = tokio::signal::ctrl_c() => pressed?,
     }
     Ok(())

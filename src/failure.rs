@@ -49,6 +49,7 @@ mod tests {
         let detail = "a frame's checksum is wrong, and the anchor says that record 3 was acknowledged".to_owned();
         let source = io::Error::other("Input/output error");
         let read_only = io::Error::from_raw_os_error(30);
+        let not_a_directory = io::Error::from_raw_os_error(20);
         let faults = [
             Fault::Io { op: "sync", path: data("commit"), source },
             Fault::Corrupt { file: data("commit/00000000000000000001.seg"), offset: 4_344, seqs: Some(3..=3), detail },
@@ -57,6 +58,7 @@ mod tests {
             Fault::Poisoned { cause: "cannot sync data/commit".to_owned() },
             Fault::Full { op: "preallocate", path: data("commit/spare") },
             Fault::ReadOnly { op: "create", path: "data".into(), source: read_only },
+            Fault::NoPlace { path: "mine/file/data".into(), source: not_a_directory },
             Fault::NotADataDir { path: "mine".into(), detail: "it has no anchor and holds letter".to_owned() },
             Fault::OutOfOrder { expected: 4, got: 5 },
             Fault::TooLarge { bytes: 70_000_000, limit: 67_108_864 },

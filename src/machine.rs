@@ -6,7 +6,6 @@
 use crate::clock::Clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use everlog_replay::Timestamp;
-use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,12 +15,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use sysinfo::{Networks, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// The system record (protocol §5).
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[schemars(rename = "SystemMetrics")]
+/// The system record (protocol §5), which is read as [`crate::api::SystemMetrics`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct SystemSample {
     /// Log time.
-    #[schemars(with = "jiff::Timestamp")]
     #[serde(serialize_with = "as_text")]
     pub timestamp: Timestamp,
     /// Processor time of all cores together.

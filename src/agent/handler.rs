@@ -117,6 +117,13 @@ pub trait Handler: Send + Sync + 'static {
     /// When the context's token is raised the attempt is void: return soon, whatever is returned is
     /// dropped. A panic counts as a failure of the task, not of the agent.
     fn run(&self, task: Assignment, context: TaskContext) -> impl Future<Output = Outcome> + Send;
+
+    /// Figures of your own about the agent, such as a cache's hits; none unless you say. They are asked for every 5 s while the
+    /// agent has tasks, so it must not block, and are told beside `tasks_running`, `tasks_completed` and `tasks_failed`
+    /// ([`AgentInfo::metrics`](crate::api::AgentInfo::metrics)). After a panic they are left out.
+    fn metrics(&self) -> Map<String, Value> {
+        Map::new()
+    }
 }
 
 impl<F, R> Handler for F
@@ -218,6 +225,32 @@ mod tests {
             async |_: Assignment, _: TaskContext| Ok::<_, String>(std::collections::BTreeMap::from([((1, 2), 3)]));
         let error = one_task(odd, json!({})).await.1["error"].to_string();
         assert!(error.contains("no form in JSON"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_tells_figures_of_its_own_beside_those_of_its_agent() {
+        struct Cached;
+        impl Handler for Cached {
+            async fn run(&self, _: Assignment, context: TaskContext) -> Outcome {
+                context.cancel().cancelled().await;
+                Outcome::failed("cancelled")
+            }
+
+            fn metrics(&self) -> Map<String, Value> {
+                Map::from_iter([("hits".to_owned(), json!(7)), ("tasks_running".to_owned(), json!("many"))])
+            }
+        }
+        let mut coordinator = Indoors::new();
+        let agent = Agent::new(AgentConfig::new(coordinator.endpoint(), "worker"), Cached);
+        let agent = tokio::spawn(agent.run(CancelToken::new()));
+        let mut peer = coordinator.accept().await;
+        let registration = peer.expect("agent/register").await;
+        peer.reply(&registration, json!({"status": "registered"})).await;
+        peer.notify("task/assigned", json!({"task_id": "t1", "attempt": 1})).await;
+        let told = peer.skip_to("agent/metrics").await;
+        let expected = json!({"hits": 7, "tasks_running": 1, "tasks_completed": 0, "tasks_failed": 0});
+        assert_eq!(told["params"]["metrics"], expected);
+        agent.abort();
     }
 
     #[tokio::test]

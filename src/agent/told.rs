@@ -1,7 +1,7 @@
 //! What agents tell their coordinator, as it is sent.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::api::AgentResources;
@@ -115,25 +115,10 @@ pub(crate) struct AgentMetrics {
 /// The figures that this library's agents tell of themselves.
 #[derive(Debug, Serialize)]
 pub(crate) struct VitalSigns {
+    /// The handler's; it comes first, so that it can not tell the others wrongly.
+    #[serde(flatten)]
+    pub(super) own: Map<String, Value>,
     pub(super) tasks_running: usize,
     pub(super) tasks_completed: u64,
     pub(super) tasks_failed: u64,
-}
-
-/// An event of a client's own. It is kept whole, and passed on as it came.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Hook {
-    /// What it is about, such as `pre-task`.
-    #[serde(rename = "type")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    /// The task that it concerns.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task_id: Option<String>,
-    /// The agent that it concerns.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent_id: Option<String>,
-    /// Anything else.
-    #[serde(flatten)]
-    own: Map<String, Value>,
 }

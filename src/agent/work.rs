@@ -2,7 +2,7 @@
 //! It knows nothing of connections, so it survives them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,6 +214,7 @@ impl<H: Handler> Work<H> {
     /// The numbers that a sign of life carries; `None` when nothing is held.
     pub(super) fn vital_signs(&self) -> Option<VitalSigns> {
         (!self.held.is_empty()).then(|| VitalSigns {
+            own: catch_unwind(AssertUnwindSafe(|| self.handler.metrics())).unwrap_or_default(),
             tasks_running: self.running.len(),
             tasks_completed: self.completed,
             tasks_failed: self.failed,

@@ -10,7 +10,7 @@ use super::answers::*;
 use super::page::Listing;
 use super::params::*;
 use super::*;
-use crate::agent::told::{AgentMetrics, Completion, Hook, Progress, Registration};
+use crate::agent::told::{AgentMetrics, Completion, Progress, Registration};
 
 /// A method that takes a `P` and answers with an `R`.
 pub(crate) struct Method<P, R> {

@@ -1,8 +1,8 @@
 //! What a coordinator is asked and what it answers, as types: the same for a remote coordinator and for one in this process.
 //!
 //! The calls are methods of [`Client`]; this room has their parameters and results. Every method of the protocol is here
-//! but what an [`Agent`](crate::Agent) says for itself (registering, leaving, completing); what is not can be had with
-//! [`Client::call`]. Ids are the coordinator's texts. Records are read leniently: fields that this version does not know
+//! but what an [`Agent`](crate::Agent) says for itself (registering, leaving, progress, completing, its own figures); what is
+//! not can be had with [`Client::call`]. [`Notification::event`](crate::Notification::event) is the other direction. Ids are the coordinator's texts. Records are read leniently: fields that this version does not know
 //! are skipped, and words that it does not know are kept as `Other`, so a newer coordinator does not break an older
 //! client.
 //!
@@ -28,6 +28,7 @@
 mod agents;
 mod answers;
 mod errors;
+mod events;
 mod memory;
 pub(crate) mod methods;
 mod models;
@@ -49,6 +50,7 @@ use serde_json::Value;
 
 pub use agents::{AgentFilter, AgentInfo, AgentResources, AgentStatus, CurrentTask};
 pub use errors::{ErrorFilter, ErrorRecord, ErrorReport, Recovery};
+pub use events::{Event, Heartbeat, Hook, PipelineChange, PipelineStep, SystemMetrics, TaskChanged, TaskProgress};
 pub use memory::MemoryKeys;
 pub use models::{
     FigureSummary, Health, MemoryPoint, MemorySeries, ModelFigures, ModelHealth, ModelMemory, ModelMetrics,

@@ -273,6 +273,6 @@ impl Retry {
 }
 
 /// What has no form in JSON, such as a map whose keys are no texts, is null.
-fn to_json(value: impl Serialize) -> Value {
+pub(super) fn to_json(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }

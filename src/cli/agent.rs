@@ -6,7 +6,6 @@ use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
 use super::signals::Signals;
 use crate::agent::{Agent, AgentConfig, CancelToken, CommandHandler};
-use crate::client::ClientError;
 
 const EXAMPLES: &str = "Examples:
   everlog agent --name worker
@@ -57,7 +56,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     }
 }
 
-fn config(args: Args) -> Result<AgentConfig, ClientError> {
+fn config(args: Args) -> Result<AgentConfig, Trouble> {
     let mut config = AgentConfig::new(args.server.get()?, args.name);
     config.id = args.id.unwrap_or(config.id);
     config.capabilities = args.capabilities;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use clap::ValueHint;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Trouble};
@@ -23,6 +24,7 @@ Exit codes: 0 nothing is wrong, 2 something is.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The pipeline file; - is the standard input
+    #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Give a parameter of the file a value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]

@@ -46,15 +46,15 @@ impl Closing {
         }
     }
 
-    /// Tells how a pipeline ended, and what can be done about it.
-    pub(super) fn conclude(&self, pipeline: &Value) -> Result<Exit, Trouble> {
+    /// Tells how a pipeline ended, and what can be done about it; also why, unless that has been `told`.
+    pub(super) fn conclude(&self, pipeline: &Value, told: bool) -> Result<Exit, Trouble> {
         match self {
             Self::Line => super::unless_left(super::say(&last_line(pipeline)))?,
             Self::Nothing => super::hint(&last_line(pipeline)),
             Self::Record => super::unless_left(super::say(&output::pretty(pipeline)))?,
             Self::Changes(_) => {}
         }
-        Ok(advise(pipeline))
+        Ok(advise(pipeline, told))
     }
 }
 
@@ -98,12 +98,12 @@ pub(super) fn last_line(pipeline: &Value) -> String {
     steer::line(pipeline, &format!("{}{took}: {counts}", terminal::one_line(status)))
 }
 
-/// Tells what can be done about how a pipeline ended; the exit code that says how.
-pub(super) fn advise(pipeline: &Value) -> Exit {
+/// Tells what can be done about how a pipeline ended, and why it did unless that has been `told`; the exit code that says how.
+pub(super) fn advise(pipeline: &Value, told: bool) -> Exit {
     if ps::status(pipeline) == "completed" {
         return Exit::Ok;
     }
-    if let Some(error) = pipeline["error_info"]["message"].as_str() {
+    if let Some(error) = pipeline["error_info"]["message"].as_str().filter(|_| !told) {
         super::hint(&terminal::one_line(error));
     }
     super::hint(&format!("run again what is missing with: everlog retry {}", short(&pipeline["id"])));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum, ValueHint};
 use serde_json::{Value, json};
 
 use super::check;
@@ -39,6 +39,7 @@ enum Verb {
     /// Check a configuration, with the environment of this process
     Check {
         /// The file [default: the one that `serve` would read]
+        #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
         /// How to print what is found
         #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -51,10 +52,10 @@ enum Verb {
 pub(super) struct Flags {
     /// The configuration [default: $EVERLOG_CONFIG, else the first of config/mcp.yaml,
     /// ~/.config/everlog/config.yaml and /etc/everlog/config.yaml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// The directory that holds the history and everything derived from it [key: storage.data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data: Option<String>,
     /// The address to listen on [key: server.host]
     #[arg(long)]

@@ -106,6 +106,8 @@ pub(super) enum Trouble {
     NotFound(String),
     #[error("{0}; the coordinator is older than this `everlog`: update it, or use the `everlog` that came with it")]
     OldServer(String),
+    #[error("the coordinator came back and tells no more news: {0}; look with: everlog ps")]
+    NoNews(String),
     #[error("{0}")]
     NotYet(String),
     #[error("{0}")]
@@ -148,8 +150,8 @@ fn lacks_method(error: &ClientError) -> Option<String> {
     Some(terminal::one_line(message.split(';').next().unwrap_or_default()))
 }
 
-/// The methods that refusals name as the next step, and the verbs that do the same.
-const VERBS: [(&str, &str); 9] = [
+/// The next steps that refusals name, most of them methods, and the verbs that do the same.
+const VERBS: [(&str, &str); 10] = [
     ("pipeline/list", "`everlog ps --all`"),
     ("pipeline/status", "`everlog status`"),
     ("pipeline/start", "`everlog start`"),
@@ -159,6 +161,10 @@ const VERBS: [(&str, &str); 9] = [
     ("task/list", "`everlog tasks`"),
     ("error/list", "`everlog errors`"),
     ("memory/delete", "`everlog memory rm`"),
+    (
+        "create a new one to run it again",
+        "`everlog retry` runs what is missing of it, `everlog submit` all of it again",
+    ),
 ];
 
 /// A refusal in the words of the command line.
@@ -188,7 +194,7 @@ impl Trouble {
             Self::Client(error) | Self::Agent(AgentError::Rejected { cause: error, .. }) => exit_of(error),
             Self::NoData(_) | Self::NotFound(_) => Exit::NotFound,
             Self::PipelineFile(_) | Self::Usage(_) | Self::Ambiguous { .. } | Self::Config(_) => Exit::Usage,
-            Self::OldServer(_) => Exit::Refused,
+            Self::OldServer(_) | Self::NoNews(_) => Exit::Refused,
             Self::NotYet(_) => Exit::TryAgain,
             Self::TimedOut(_) => Exit::TimedOut,
             Self::Server(_) | Self::Coordinator(_) | Self::History(_) | Self::Failed(_) => Exit::Failed,

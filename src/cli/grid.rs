@@ -17,7 +17,7 @@ const NOTHING: &str = "-";
 const GAP: usize = 2;
 
 /// A cell that gives way keeps so many columns: with fewer it says too little for its place.
-const GIVING_MIN: usize = 12;
+pub(super) const GIVING_MIN: usize = 12;
 
 /// Columns of a bar with its brackets: with fewer it shows nothing, and with more nothing better.
 const BAR_MIN: usize = 10;

@@ -4,8 +4,6 @@
 use std::io;
 use std::time::Duration;
 
-use axum::http::Uri;
-use axum::http::uri::InvalidUri;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,6 +13,7 @@ use super::exit::{Exit, Trouble};
 use super::output::{self, Output};
 use super::server_url::ServerUrl;
 use super::terminal;
+use crate::client::address::host_and_port;
 use crate::client::{ClientError, ClientOptions};
 
 /// How long an answer may take, if `MCP_CLIENT_TIMEOUT` is not less: a coordinator that is well has it in milliseconds.
@@ -45,7 +44,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let url = args.server.get()?;
     let path = if args.ready { "/readyz" } else { "/healthz" };
-    let host = host_of(&url)?;
+    let host = host_and_port(&url)?;
     let patience = ClientOptions::from_env()?.request_timeout.min(ANSWER_WITHIN);
     let unreachable = |cause: String| ClientError::Unreachable { url: url.clone(), cause };
     let answer = match timeout(patience, ask(&host, path)).await {
@@ -59,19 +58,6 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
         reason => Err(Trouble::Failed(format!("{url}: {}", terminal::one_line(reason.unwrap_or("it is not well"))))),
     }
 }
-
-/// `HOST:PORT` of an address.
-fn host_of(url: &str) -> Result<String, ClientError> {
-    let bad = |cause: String| ClientError::BadAddress { url: url.to_owned(), cause };
-    let uri: Uri = url.parse().map_err(|error: InvalidUri| bad(error.to_string()))?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("ws"), Some(host)) => Ok(format!("{}:{}", host.host(), host.port_u16().unwrap_or(PORT_DEFAULT))),
-        _ => Err(bad("it does not begin with ws:// and a host".to_owned())),
-    }
-}
-
-/// The port of an address that names none.
-const PORT_DEFAULT: u16 = 80;
 
 async fn ask(host: &str, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(host).await?;

@@ -35,8 +35,16 @@ impl Logging {
 }
 
 fn filter(level: LogLevel) -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives(level)))
+}
+
+/// What a level means to `EnvFilter`: the store tells every page that it writes, so it has a say only where something may go wrong.
+fn directives(level: LogLevel) -> String {
     let word = level.to_possible_value().map_or_else(String::new, |word| word.get_name().to_owned());
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(word))
+    match level {
+        LogLevel::Error | LogLevel::Warn => word,
+        LogLevel::Info | LogLevel::Debug | LogLevel::Trace => format!("{word},sled=warn"),
+    }
 }
 
 fn lines(format: LogFormat) -> Lines {
@@ -44,5 +52,19 @@ fn lines(format: LogFormat) -> Lines {
     match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_level_asks_for_the_pages_of_the_store() {
+        assert_eq!(directives(LogLevel::Debug), "debug,sled=warn");
+        // It must not hear more of the store than of everything else.
+        assert_eq!(directives(LogLevel::Error), "error");
+        let filter = EnvFilter::new(directives(LogLevel::Debug));
+        assert_eq!(filter.to_string(), "sled=warn,debug");
     }
 }

@@ -1,9 +1,10 @@
 //! `everlog memory`: the values that clients share.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::io;
+use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 use serde_json::{Value, json};
 
 use super::each::{self, Done, each};
@@ -15,8 +16,15 @@ use super::remote::{self, Remote};
 use super::server_url::ServerUrl;
 use super::{result, terminal};
 
+const EXAMPLES: &str = "Examples:
+  everlog memory set best/accuracy 0.978
+  everlog memory get best/accuracy
+  everlog memory ls best/
+  everlog memory rm best/accuracy";
+
 /// The command line of `memory`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -39,6 +47,7 @@ enum Verb {
     after_help = "Examples:\n  everlog memory get best/accuracy\n  everlog memory get notes --raw\n  everlog memory get server/metrics"
 )]
 struct Get {
+    /// The key, for example best/accuracy
     key: String,
     /// Print a text without quotes and escapes
     #[arg(long, conflicts_with = "output")]
@@ -55,12 +64,13 @@ struct Get {
     after_help = "Examples:\n  everlog memory set best/accuracy 0.978\n  everlog memory set notes 'use the new data'\n  everlog memory set config --file config.json\n  date | everlog memory set now -"
 )]
 struct Set {
+    /// The key, for example best/accuracy
     key: String,
     /// The value: JSON, or a text where it is none; `-` reads stdin
     #[arg(required_unless_present = "file", allow_negative_numbers = true)]
     value: Option<String>,
     /// Read the value from a file
-    #[arg(long, conflicts_with = "value")]
+    #[arg(long, conflicts_with = "value", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// How to print what was done
     #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -87,6 +97,7 @@ struct Ls {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  everlog memory rm best/accuracy\n  everlog memory rm one two")]
 struct Rm {
+    /// The keys, for example best/accuracy
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<String>,
     /// How to print what became of them
@@ -132,9 +143,9 @@ async fn get(args: Get) -> Result<Exit, Trouble> {
 
 async fn set(args: Set) -> Result<Exit, Trouble> {
     let text = match (&args.file, args.value) {
-        (Some(file), _) => read(file)?,
+        (Some(file), _) => std::fs::read_to_string(file).map_err(|error| unreadable(&file.display(), &error))?,
         (None, Some(value)) if value != "-" => value,
-        (None, _) => read(Path::new("/dev/stdin"))?,
+        (None, _) => std::io::read_to_string(std::io::stdin()).map_err(|error| unreadable(&"stdin", &error))?,
     };
     let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
     remote::with(&args.server, async |remote| {
@@ -146,19 +157,23 @@ async fn set(args: Set) -> Result<Exit, Trouble> {
     .await
 }
 
-fn read(file: &Path) -> Result<String, Trouble> {
-    let mut text = String::new();
-    let read = std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(text),
-        Err(error) => Err(Trouble::Usage(format!("{} cannot be read: {error}; check the path", file.display()))),
+fn unreadable(what: &dyn Display, error: &io::Error) -> Trouble {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Trouble::Usage(format!(
+            "{what} is no UTF-8; a value is JSON or a text, so encode other bytes, for example in base64"
+        ));
     }
+    Trouble::Usage(format!("{what} cannot be read: {error}; name a file that can be read"))
 }
 
 async fn ls(args: Ls) -> Result<Exit, Trouble> {
     let Ls { prefix, limit, output, server } = args;
     let ask = Ask { limit, ..Ask::new("memory/list", "keys", json!({"prefix": prefix})) };
-    remote::with(&server, async |remote| list::print(remote, &ask, output, &COLUMNS, "no such keys").await).await?;
+    let empty = match prefix {
+        Some(prefix) => format!("no key begins with `{}`", terminal::one_line(&prefix)),
+        None => "no keys yet; try: everlog memory set best/accuracy 0.978".to_owned(),
+    };
+    remote::with(&server, async |remote| list::print(remote, &ask, output, &COLUMNS, &empty).await).await?;
     Ok(Exit::Ok)
 }
 

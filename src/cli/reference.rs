@@ -20,7 +20,8 @@ listing is printed as it comes, page by page; only a cell wider than those befor
 **Records.** `--output json` is one document for the whole command, `ndjson` a record a line, as it happens. Verbs that take several
 things print what listings print, `{\"pipelines\": [record, …]}`, with the records as they are afterwards (`delete`: as they were);
 what could not be done stands among them as `{\"name\": …, \"error\": {\"code\", \"message\"}}`, where `code` is the exit code of that
-one. `retry` prints `{\"retries\": [{id, name, status, pipeline_id, task_ids}]}`: what was retried, and what runs instead. `wait` prints
+one. `submit` prints the record of the pipeline, with `--wait` what `watch` does. `retry` prints
+`{\"retries\": [{id, name, status, pipeline_id, task_ids}]}`: what was retried, and what runs instead. `wait` prints
 the records at the end, with `error` where the time was over; `watch` prints the last record, or with `ndjson` each task and pipeline
 that has changed, with its `kind`. What is told beside records is on stderr.
 
@@ -28,8 +29,8 @@ that has changed, with its `kind`. What is told beside records is on stderr.
 least; the tables show the end, since ids of one time begin alike), or by its name. `@last` is the newest pipeline, `PIPELINE/TASK` a
 task of a pipeline. What could be several is never guessed: the candidates are named, with exit code 2.
 
-**Which coordinator.** `--server ws://HOST:PORT`, else `MCP_SERVER_HOST` and `MCP_SERVER_PORT`, else `ws://localhost:8700`. One that
-is not there is exit code 69 at once; `watch` and `wait` outlive its restart once they have begun.
+**Which coordinator.** `--server ws://HOST:PORT`, else `MCP_SERVER_HOST` and `MCP_SERVER_PORT` (or the other variables of
+`server.host` and `server.port`), else `ws://localhost:8700`. The configuration file is the server's alone. One that is not there is exit code 69 at once; `watch` and `wait` outlive its restart once they have begun.
 ";
 
 /// The page.
@@ -147,8 +148,10 @@ fn every_verb_says_what_it_is_for_and_gives_examples() {
             example(verb) || verb.get_subcommands().all(example) && verb.has_subcommands(),
             "{name} has no examples"
         );
-        for arg in verb.get_arguments().filter(|arg| is_own(arg) && arg.get_long().is_some()) {
-            assert!(arg.get_help().is_some(), "{name} {}", arg.get_id());
+        for verb in std::iter::once(verb).chain(verb.get_subcommands()) {
+            for arg in verb.get_arguments().filter(|arg| is_own(arg)) {
+                assert!(arg.get_help().is_some(), "{name} {} {}", verb.get_name(), arg.get_id());
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::answer;
 use super::exit::{Exit, Trouble};
 use super::server_url::ServerUrl;
+use super::terminal;
 use crate::client::{self, Client, ClientError, ClientOptions, Notification, Subscription, code};
 use crate::submission::{self, Submission};
 
@@ -111,15 +112,13 @@ impl Feed {
         &self.remote
     }
 
-    /// The next update; waits for a lost connection to come back, however long that takes.
-    pub(super) async fn next(&mut self) -> Update {
+    /// The next update; waits for a lost connection to come back, however long that takes. A coordinator that came back and
+    /// tells no more is the end.
+    pub(super) async fn next(&mut self) -> Result<Update, Trouble> {
         match self.updates.next().await {
-            Some(client::Update::Notification(news)) => Update::News(news),
-            Some(client::Update::Resumed | client::Update::Missed(_)) => Update::Resumed,
-            Some(client::Update::Ended { reason }) => {
-                tracing::error!(reason, "the coordinator tells no more news");
-                Update::Resumed
-            }
+            Some(client::Update::Notification(news)) => Ok(Update::News(news)),
+            Some(client::Update::Resumed | client::Update::Missed(_)) => Ok(Update::Resumed),
+            Some(client::Update::Ended { reason }) => Err(Trouble::NoNews(terminal::one_line(&reason))),
             // Only a closed client ends it, and this one is closed by nobody.
             None => std::future::pending().await,
         }
@@ -175,13 +174,26 @@ mod tests {
         let mut coordinator = Indoors::new();
         let (mut feed, mut peer) = fed(&mut coordinator).await;
         peer.notify("pipeline/started", json!({"pipeline_id": "1"})).await;
-        assert!(matches!(feed.next().await, Update::News(news) if news.method == "pipeline/started"));
+        assert!(matches!(feed.next().await, Ok(Update::News(news)) if news.method == "pipeline/started"));
         drop(peer);
         let mut peer = coordinator.accept().await;
         grant(&mut peer).await;
-        assert!(matches!(feed.next().await, Update::Resumed));
+        assert!(matches!(feed.next().await, Ok(Update::Resumed)));
         peer.notify("pipeline/completed", json!({"pipeline_id": "1"})).await;
-        assert!(matches!(feed.next().await, Update::News(news) if news.method == "pipeline/completed"));
+        assert!(matches!(feed.next().await, Ok(Update::News(news)) if news.method == "pipeline/completed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_that_is_not_granted_again_is_over() {
+        let mut coordinator = Indoors::new();
+        let (mut feed, peer) = fed(&mut coordinator).await;
+        drop(peer);
+        let mut peer = coordinator.accept().await;
+        let request = peer.expect("subscribe").await;
+        peer.refuse(&request, code::INVALID_PARAMS, "no such\u{1b} topic").await;
+        let trouble = feed.next().await.expect_err("over");
+        assert_eq!(trouble.exit(), Exit::Refused);
+        assert!(trouble.to_string().contains("no such\\u001b topic"), "{trouble}");
     }
 
     #[tokio::test(start_paused = true)]

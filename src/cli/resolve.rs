@@ -166,8 +166,8 @@ fn next_step(called: &str, names: Vec<String>, see: &str) -> String {
 /// The names that look most like `called`, the nearest first.
 fn nearest(called: &str, names: Vec<String>) -> Vec<String> {
     let near = names.into_iter().map(|name| (distance(&name, called), name));
-    // Of a short name, most must be right.
-    let near = near.filter(|(typos, name)| *typos <= TYPOS_MAX && 2 * typos < name.len());
+    // Of a short name, half must be right.
+    let near = near.filter(|(typos, name)| *typos <= TYPOS_MAX && 2 * typos <= name.len());
     // Many tasks may have one name, which is suggested once.
     let near: BTreeSet<(usize, String)> = near.collect();
     near.into_iter().take(SUGGESTED_MAX).map(|(_, name)| name).collect()
@@ -270,6 +270,7 @@ mod tests {
         let names = ["nightly-4", "other", "nightly", "nightly-b", "nightly", "nightly-c"];
         assert_eq!(step("nigtly", &names), "did you mean `nightly`, `nightly-4` or `nightly-b`?");
         assert_eq!(step("trian", &["train", "rain"]), "did you mean `train`?");
+        assert_eq!(step("laod", &["load", "train"]), "did you mean `load`?");
         assert_eq!(step("nightli", &["nightly", "nightlib"]), "did you mean `nightlib` or `nightly`?");
         for far in ["abc", "iris", "x"] {
             assert_eq!(step(far, &["xyz", "ir", "train"]), "see what there is: everlog ps --all", "{far}");

@@ -4,19 +4,30 @@
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 
-use miette::{Diagnostic, LabeledSpan, MietteHandler, NamedSource, ReportHandler, SourceCode, SourceSpan};
+use miette::{
+    Diagnostic, LabeledSpan, MietteError, MietteHandler, MietteSpanContents, ReportHandler, SourceCode, SourceSpan,
+    SpanContents,
+};
 
 use super::terminal;
+use crate::yaml::{Span, place};
 
 /// A copy of a diagnostic that is safe to show.
 #[derive(Debug)]
 pub(super) struct Shown {
     message: String,
     help: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<Lines>,
     labels: Vec<LabeledSpan>,
     related: Vec<Self>,
     cause: Option<Box<Cause>>,
+}
+
+/// The lines of a file, with their columns counted in characters, as messages count them; miette counts bytes.
+#[derive(Debug)]
+struct Lines {
+    name: String,
+    text: String,
 }
 
 /// What an error goes back to.
@@ -58,10 +69,25 @@ impl Shown {
 }
 
 /// A whole source. A source that cannot be read is not shown; the message stands without it.
-fn whole(source: &dyn SourceCode) -> Option<NamedSource<String>> {
+fn whole(source: &dyn SourceCode) -> Option<Lines> {
     let contents = source.read_span(&SourceSpan::from((0, 0)), 0, usize::MAX).ok()?;
     let text = terminal::same_bytes(&String::from_utf8_lossy(contents.data()));
-    Some(NamedSource::new(terminal::one_line(contents.name().unwrap_or_default()), text))
+    Some(Lines { name: terminal::one_line(contents.name().unwrap_or_default()), text })
+}
+
+impl SourceCode for Lines {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let found = self.text.read_span(span, before, after)?;
+        let start = u32::try_from(found.span().offset()).unwrap_or(u32::MAX);
+        let (_, column) = place(&self.text, Span { start, end: start });
+        let (name, lines) = (self.name.clone(), found.line_count());
+        Ok(Box::new(MietteSpanContents::new_named(name, found.data(), *found.span(), found.line(), column - 1, lines)))
+    }
 }
 
 fn wrapped(text: &dyn Display, columns: usize, indent: usize) -> String {
@@ -158,6 +184,17 @@ mod tests {
             let text = shown(yaml);
             assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text:?}");
             assert!(text.contains("\\u001b[31m.yaml"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_the_same_in_the_message_and_above_the_lines() {
+        for (text, place) in [
+            ("name: p\ntasks: [{name: \"日本語日本語\", comand: [x]}]\n", ":2:26"),
+            ("# ü\nname: p\ncolour: red\ntasks: [{name: a, command: [x]}]\n", ":3:1"),
+        ] {
+            let text = shown(text);
+            assert_eq!(text.matches(place).count(), 2, "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use clap::ValueHint;
 use serde_json::{Value, json};
 
 use super::closing::Closing;
@@ -25,7 +26,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The pipeline file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Give a parameter of the file a value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
@@ -42,7 +43,7 @@ pub(super) struct Args {
     /// Print the id alone
     #[arg(short, long, conflicts_with = "output")]
     quiet: bool,
-    /// How to print what was made
+    /// How to print what was made: a line, or its record; with --wait, as `watch` does
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -50,45 +51,46 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// What another program reads is the id or JSON, and nothing else.
+    /// What is told at the end of `--wait`: the same as by `watch`; after the id alone, nothing more.
     fn closing(&self) -> Closing {
-        if self.quiet || self.output != Output::Table { Closing::Nothing } else { Closing::Line }
+        if self.quiet { Closing::Nothing } else { Closing::of(self.output) }
     }
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let submission = pipeline_file::load(&args.file, &args.set)?.submission;
-    let made = remote::with(&args.server, async |remote| {
-        let made = create(remote, &submission).await?;
+    let id = remote::with(&args.server, async |remote| {
+        let id = remote.submit(&submission).await?["pipeline_id"].take();
         if !args.no_start {
-            remote.call("pipeline/start", json!({"pipeline_id": made["id"]})).await?;
+            remote.call("pipeline/start", json!({"pipeline_id": id})).await?;
         }
-        super::unless_left(print(&made, &args))?;
+        print(remote, &id, &submission, &args).await?;
         tell_if_alone(remote).await?;
-        Ok(made)
+        Ok(id)
     })
     .await?;
-    if args.wait { watch::follow(&args.server, &made["id"], args.closing()).await } else { Ok(Exit::Ok) }
+    if args.wait { watch::follow(&args.server, &id, args.closing()).await } else { Ok(Exit::Ok) }
 }
 
-/// Creates the pipeline: its id, its name, and how many tasks it has.
-async fn create(remote: &Remote, submission: &Submission) -> Result<Value, Trouble> {
-    let created = remote.submit(submission).await?;
-    Ok(json!({"id": created["pipeline_id"], "name": submission.name(), "tasks": submission.tasks().len()}))
-}
-
-fn print(made: &Value, args: &Args) -> io::Result<()> {
-    let id = made["id"].as_str().unwrap_or_default();
-    match args.output {
-        _ if args.quiet => super::say(id)?,
-        Output::Json | Output::Ndjson => output::print(&mut io::stdout(), made, args.output)?,
-        Output::Table => {
-            let tasks = if made["tasks"] == 1 { "task" } else { "tasks" };
-            let done = if args.no_start { "created" } else { "started" };
-            super::say(&steer::line(made, &format!("{done}: {} {tasks}", made["tasks"])))?;
+/// Prints what was made: its id, its record, or a line about it.
+async fn print(remote: &Remote, id: &Value, submission: &Submission, args: &Args) -> Result<(), Trouble> {
+    let printed = match args.output {
+        _ if args.quiet => super::say(id.as_str().unwrap_or_default()),
+        // They get the record as it is at the end.
+        Output::Json | Output::Ndjson if args.wait => Ok(()),
+        Output::Json | Output::Ndjson => {
+            let record = remote.call("pipeline/status", json!({"pipeline_id": id})).await?;
+            output::print(&mut io::stdout(), &record, args.output)
         }
-    }
-    Ok(())
+        Output::Table => {
+            let count = submission.tasks().len();
+            let tasks = if count == 1 { "task" } else { "tasks" };
+            let done = if args.no_start { "created" } else { "started" };
+            let made = json!({"id": id, "name": submission.name()});
+            super::say(&steer::line(&made, &format!("{done}: {count} {tasks}")))
+        }
+    };
+    Ok(super::unless_left(printed)?)
 }
 
 /// A pipeline waits for ever where nobody works: that is told at once.
@@ -113,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn what_programs_read_has_no_closing_line() {
+    fn the_end_is_told_as_by_watch_but_for_who_reads_an_id() {
         let closing = |more: &[&str]| {
             let line = ["submit", "pipeline.yaml", "--wait"].iter().chain(more);
             Line::try_parse_from(line).expect("a command line").args.closing()
         };
         assert_eq!(closing(&[]), Closing::Line);
         assert_eq!(closing(&["-q"]), Closing::Nothing);
-        assert_eq!(closing(&["--output", "json"]), Closing::Nothing);
-        assert_eq!(closing(&["--output", "ndjson"]), Closing::Nothing);
+        assert_eq!(closing(&["--output", "json"]), Closing::Record);
+        assert_eq!(closing(&["--output", "ndjson"]), Closing::of(Output::Ndjson));
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Trouble> {
     let mut worst = Exit::Ok;
     let waiting = until_ended(&mut feed, &mut open, |pipeline| {
         report.done(Done { line: closing::last_line(&pipeline), record: pipeline.clone() });
-        worst = worst.max(closing::advise(&pipeline));
+        worst = worst.max(closing::advise(&pipeline, false));
     });
     let late = match args.timeout {
         None => waiting.await.err(),
@@ -101,7 +101,7 @@ async fn until_ended(feed: &mut Feed, open: &mut Vec<Value>, mut ended: impl FnM
             return Ok(());
         }
         tokio::select! {
-            () = news(feed, open) => {}
+            told = news(feed, open) => told?,
             () = sleep(LOOK_AGAIN) => {}
         }
     }
@@ -118,11 +118,13 @@ async fn look(feed: &Feed, open: &mut Vec<Value>, ended: &mut impl FnMut(Value))
 }
 
 /// Waits for word of one of `open`, or for a lost connection to come back.
-async fn news(feed: &mut Feed, open: &[Value]) {
+async fn news(feed: &mut Feed, open: &[Value]) -> Result<(), Trouble> {
     loop {
-        match feed.next().await {
-            Update::Resumed => return,
-            Update::News(news) if open.iter().any(|pipeline| pipeline["id"] == news.params["pipeline_id"]) => return,
+        match feed.next().await? {
+            Update::Resumed => return Ok(()),
+            Update::News(news) if open.iter().any(|pipeline| pipeline["id"] == news.params["pipeline_id"]) => {
+                return Ok(());
+            }
             Update::News(_) => {}
         }
     }

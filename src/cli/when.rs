@@ -61,8 +61,11 @@ pub(super) fn took(seconds: f64) -> String {
     }
 }
 
-/// The time from a record's start to its end, or until now; `None` before the start.
+/// The time from a record's start to its end, or until now; `None` before the start, and of a task that waits to be started again.
 pub(super) fn span(record: &Value, now: Timestamp) -> Option<String> {
+    if record["status"] == "pending" {
+        return None;
+    }
     let started = moment(&record["started_at"])?;
     let until = moment(&record["completed_at"]).unwrap_or(now);
     Some(took(until.duration_since(started).as_secs_f64()))
@@ -77,6 +80,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -94,6 +99,20 @@ mod tests {
     fn durations_are_told_in_the_units_that_matter() {
         let told = [-1.0, 0.04, 9.94, 10.0, 61.0, 3_600.0, 90_000.0].map(took);
         assert_eq!(told, ["0ms", "40ms", "9.9s", "10s", "1m 1s", "1h 0m", "1d 1h"]);
+    }
+
+    #[test]
+    fn only_what_runs_or_ran_takes_time() {
+        let now: Timestamp = "2026-01-01T00:01:00Z".parse().expect("a time");
+        let took = |status: &str, ended: Option<&str>| {
+            span(&json!({"status": status, "started_at": "2026-01-01T00:00:00Z", "completed_at": ended}), now)
+        };
+        for status in ["assigned", "running", "paused"] {
+            assert_eq!(took(status, None).as_deref(), Some("1m 0s"), "{status}");
+        }
+        assert_eq!(took("failed", Some("2026-01-01T00:00:30Z")).as_deref(), Some("30s"));
+        // Its agent left, and it waits for the next one.
+        assert_eq!(took("pending", None), None);
     }
 
     #[test]

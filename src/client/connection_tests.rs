@@ -212,7 +212,11 @@ async fn an_address_without_a_coordinator_is_named_with_the_next_step() {
 
 #[tokio::test]
 async fn a_wrong_scheme_is_named_at_once() {
-    for (url, words) in [("http://localhost:8700", "http://"), ("wss://localhost:8700", "TLS is not supported yet")] {
+    for (url, words) in [
+        ("http://localhost:8700", "ws://localhost:8700?"),
+        ("localhost:99999", "ws://"),
+        ("wss://localhost:8700", "TLS is not supported yet"),
+    ] {
         let error = open(url).await.expect_err("a wrong scheme");
         assert!(matches!(error, ClientError::BadAddress { .. }), "{error:?}");
         assert!(error.to_string().contains(words), "{error}");

@@ -14,6 +14,7 @@ use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
+use super::address::host_and_port;
 use super::{CLOSE_TIMEOUT, ClientError, ClientOptions, INBOUND_FRAME_BYTES_MAX};
 
 /// Where frames to the coordinator go.
@@ -87,7 +88,7 @@ impl Dial for Url {
 
 impl Url {
     async fn open(&self, options: &ClientOptions) -> Result<(FrameSink, FrameStream), ClientError> {
-        self.check_scheme()?;
+        host_and_port(&self.0)?;
         let largest = options.inbound_frame_bytes_max.max(INBOUND_FRAME_BYTES_MAX);
         let config = WebSocketConfig::default().max_message_size(Some(largest)).max_frame_size(Some(largest));
         // Frames are flushed in batches already: Nagle would only add its delay.
@@ -103,22 +104,12 @@ impl Url {
         }
     }
 
-    /// Names a wrong scheme before anything is tried with it.
-    fn check_scheme(&self) -> Result<(), ClientError> {
-        let cause = match self.0.split_once("://") {
-            None | Some(("ws", _)) => return Ok(()),
-            Some(("wss", _)) => "TLS is not supported yet, so write ws:// instead of wss://".to_owned(),
-            Some((scheme, _)) => format!("it begins with {scheme}:// instead of ws://"),
-        };
-        Err(ClientError::BadAddress { url: self.0.clone(), cause })
-    }
-
     fn refused(&self, error: WsError) -> ClientError {
-        let url = || self.0.clone();
-        if matches!(error, WsError::Url(_) | WsError::HttpFormat(_)) {
-            return ClientError::BadAddress { url: url(), cause: error.to_string() };
+        // The causes in their own words: which layer they come from helps nobody.
+        if let WsError::Io(error) = &error {
+            return self.unreachable(error.to_string());
         }
-        if matches!(error, WsError::Protocol(_)) {
+        if let WsError::Protocol(error) = &error {
             // Something else speaks there: another protocol, or HTTP without an upgrade.
             return self.unreachable(format!("what answers there is no coordinator ({error})"));
         }
@@ -127,7 +118,7 @@ impl Url {
         let message = String::from_utf8_lossy(body).trim().to_owned();
         // These are how a coordinator refuses; whatever answers otherwise is none.
         if matches!(status.as_u16(), 403 | 503) && !message.is_empty() {
-            return ClientError::TurnedAway { url: url(), status: status.as_u16(), message };
+            return ClientError::TurnedAway { url: self.0.clone(), status: status.as_u16(), message };
         }
         self.unreachable(format!("what answers there is no coordinator (HTTP {status})"))
     }

@@ -28,18 +28,18 @@ pub enum ClientError {
         message: String,
     },
     /// The address cannot be one of a coordinator.
-    #[error("`{url}` is not the address of a coordinator: {cause}; one looks like ws://localhost:8700")]
+    #[error("`{url}` is not the address of a coordinator: {cause}")]
     BadAddress {
         /// The address given.
         url: String,
-        /// What is wrong with it.
+        /// What is wrong with it, and what to write instead.
         cause: String,
     },
     /// An environment variable makes no sense.
     #[error("the environment variable {name} is `{value}`; set it to {expected}, or unset it")]
     BadSetting {
         /// Which.
-        name: &'static str,
+        name: String,
         /// Its value.
         value: String,
         /// What it should be.

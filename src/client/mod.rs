@@ -4,6 +4,7 @@
 //! answered is sent again over the next connection under the same id, which the coordinator answers as it did before
 //! (law 11), so whoever calls never sees a restart.
 
+pub(crate) mod address;
 mod connection;
 #[cfg(test)]
 mod connection_tests;
@@ -37,6 +38,7 @@ pub(crate) use endpoint::{Dial, FrameSink, FrameStream};
 pub(crate) use envelope::{Envelope, ErrorObject};
 pub use error::{ClientError, code};
 use keeper::{Command, Keeper, Link, Reader};
+pub(crate) use options::CLIENT_VARIABLES;
 pub use options::ClientOptions;
 pub use subscription::{Subscription, Update};
 

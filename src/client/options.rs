@@ -6,6 +6,12 @@ use crate::backoff::Backoff;
 
 use super::{ClientError, INBOUND_FRAME_BYTES_MAX};
 
+const CLIENT_TIMEOUT: &str = "MCP_CLIENT_TIMEOUT";
+const MAX_RETRIES_VARIABLE: &str = "MCP_MAX_RETRIES";
+
+/// The variables of the environment that clients read.
+pub(crate) const CLIENT_VARIABLES: [&str; 2] = [CLIENT_TIMEOUT, MAX_RETRIES_VARIABLE];
+
 /// How long a call waits for its answer unless `MCP_CLIENT_TIMEOUT` says otherwise (protocol §6).
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -70,10 +76,10 @@ impl ClientOptions {
             Duration::try_from_secs_f64(seconds).ok()
         };
         let mut options = Self::default();
-        if let Some(timeout) = read(&value_of, "MCP_CLIENT_TIMEOUT", "a number of seconds above 0", seconds)? {
+        if let Some(timeout) = read(&value_of, CLIENT_TIMEOUT, "a number of seconds above 0", seconds)? {
             options.request_timeout = timeout;
         }
-        if let Some(retries) = read(&value_of, "MCP_MAX_RETRIES", "a whole number", |value| value.parse().ok())? {
+        if let Some(retries) = read(&value_of, MAX_RETRIES_VARIABLE, "a whole number", |value| value.parse().ok())? {
             options.max_retries = retries;
         }
         Ok(options)
@@ -118,7 +124,7 @@ fn read<T>(
     let Some(value) = value_of(name).filter(|value| !value.trim().is_empty()) else { return Ok(None) };
     match parse(&value) {
         Some(parsed) => Ok(Some(parsed)),
-        None => Err(ClientError::BadSetting { name, value, expected }),
+        None => Err(ClientError::BadSetting { name: name.to_owned(), value, expected }),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::table::PREFIX;
 use super::{ConfigError, KEYS, Key, Loaded, Origin};
+use crate::client::CLIENT_VARIABLES;
 use crate::yaml::nearest;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,6 +14,9 @@ pub(crate) struct Environment(BTreeMap<String, String>);
 
 /// What a variable ends in that names a file.
 const FILE_SUFFIX: &str = "_FILE";
+
+/// How many names of the protocol begin (§6).
+const PROTOCOL_PREFIX: &str = "MCP_";
 
 /// A value, and the variable that it came from.
 struct Found {
@@ -35,26 +39,35 @@ impl Environment {
     }
 
     pub(super) fn read(&self, loaded: &mut Loaded) -> Result<(), ConfigError> {
-        self.check_names()?;
-        for (at, key) in KEYS.iter().enumerate() {
-            let mut found = Vec::new();
-            for name in key.variables() {
-                found.extend(self.find(&name)?);
-            }
-            let mut found = found.into_iter();
-            let Some(first) = found.next() else { continue };
-            for second in found.filter(|second| second.text != first.text) {
-                loaded.warnings.push(format!(
-                    "{} and {} differ: {} is '{}', as the first of them says; unset one of them",
-                    first.variable,
-                    second.variable,
-                    key.path(),
-                    first.text
-                ));
-            }
-            loaded.set(at, &first.text, Origin::Variable(first.variable))?;
+        self.check_names(&mut loaded.warnings)?;
+        KEYS.iter().enumerate().try_for_each(|(at, key)| self.read_key(at, key, loaded))
+    }
+
+    /// What it says of a section, whatever it says of others: for who needs no more.
+    pub(crate) fn section(&self, name: &str) -> Result<Loaded, ConfigError> {
+        let mut loaded = Loaded::default();
+        let mut keys = KEYS.iter().enumerate().filter(|(_, key)| key.section == name);
+        keys.try_for_each(|(at, key)| self.read_key(at, key, &mut loaded))?;
+        Ok(loaded)
+    }
+
+    fn read_key(&self, at: usize, key: &Key, loaded: &mut Loaded) -> Result<(), ConfigError> {
+        let mut found = Vec::new();
+        for name in key.variables() {
+            found.extend(self.find(&name)?);
         }
-        Ok(())
+        let mut found = found.into_iter();
+        let Some(first) = found.next() else { return Ok(()) };
+        for second in found.filter(|second| second.text != first.text) {
+            loaded.warnings.push(format!(
+                "{} and {} differ: {} is '{}', as the first of them says; unset one of them",
+                first.variable,
+                second.variable,
+                key.path(),
+                first.text
+            ));
+        }
+        loaded.set(at, &first.text, Origin::Variable(first.variable))
     }
 
     /// What a name stands for, directly or through a file.
@@ -71,13 +84,20 @@ impl Environment {
         }
     }
 
-    /// A misspelt name would silently have no effect.
-    fn check_names(&self) -> Result<(), ConfigError> {
+    /// A misspelt name would silently have no effect. One of our own prefix is refused; one that is only near may belong to
+    /// somebody else (Kubernetes sets `EVERLOG_PORT` for a service called everlog), and is worth a warning.
+    fn check_names(&self, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
         let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
         // What all have in common makes none of them nearer.
         let known: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
         for name in self.0.keys() {
-            let Some(own) = name.strip_prefix(PREFIX) else { continue };
+            let Some(own) = name.strip_prefix(PREFIX) else {
+                let meant = near(name).into_iter();
+                warnings.extend(
+                    meant.map(|meant| format!("the environment variable {name} is not read; did you mean {meant}?")),
+                );
+                continue;
+            };
             let own = own.strip_suffix(FILE_SUFFIX).unwrap_or(own);
             if !known.contains(&own) {
                 let nearest = nearest(own, &known).map(|near| format!("{PREFIX}{near}"));
@@ -86,6 +106,20 @@ impl Environment {
         }
         Ok(())
     }
+}
+
+/// What a variable of a foreign name was probably meant to be.
+fn near(name: &str) -> Option<String> {
+    let (bare, suffix) = name.strip_suffix(FILE_SUFFIX).map_or((name, ""), |bare| (bare, FILE_SUFFIX));
+    let joined = |key: &Key| key.variable().replace("__", "_") == bare;
+    let meant = KEYS.iter().find(|key| joined(key)).map(Key::variable).or_else(|| {
+        // What all of them have in common makes none of them nearer.
+        let names = KEYS.iter().filter_map(|key| key.alias).chain(CLIENT_VARIABLES);
+        let names: Vec<&str> = names.filter_map(|name| name.strip_prefix(PROTOCOL_PREFIX)).collect();
+        let own = bare.strip_prefix(PROTOCOL_PREFIX).filter(|own| !names.contains(own))?;
+        nearest(own, &names).map(|meant| format!("{PROTOCOL_PREFIX}{meant}"))
+    })?;
+    Some(meant + suffix)
 }
 
 impl FromIterator<(String, String)> for Environment {

@@ -182,6 +182,30 @@ fn what_nobody_knows_is_told_with_the_nearest_and_its_place() {
 }
 
 #[test]
+fn a_variable_that_is_nearly_one_of_ours_is_worth_a_warning() {
+    for (variable, meant) in [
+        ("EVERLOG_SERVER_PORT", Some("EVERLOG__SERVER__PORT")),
+        ("EVERLOG_SERVER_PORT_FILE", Some("EVERLOG__SERVER__PORT_FILE")),
+        ("MCP_SERVER_PROT", Some("MCP_SERVER_PORT")),
+        ("MCP_SERVER_PROT_FILE", Some("MCP_SERVER_PORT_FILE")),
+        ("MCP_CLIENT_TIMOUT", Some("MCP_CLIENT_TIMEOUT")),
+        ("MCP_MAX_RETRIES", None),
+        ("MCP_SERVER_PORT", None),
+        ("MCP_PROXY_MODE", None),
+        // Kubernetes sets these beside a service that is called everlog.
+        ("EVERLOG_PORT", None),
+        ("EVERLOG_SERVICE_HOST", None),
+        ("EVERLOG_CONFIG_DIRECTORY", None),
+    ] {
+        let told: Vec<String> = meant
+            .into_iter()
+            .map(|meant| format!("the environment variable {variable} is not read; did you mean {meant}?"))
+            .collect();
+        assert_eq!(load("", &[(variable, "1")], &[]).unwrap().warnings, told, "{variable}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_told_with_what_would() {
     const PORT: &str = "`port` must be a whole number from 0 to 65535, not";
     for (yaml, expected) in [

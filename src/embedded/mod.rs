@@ -128,10 +128,11 @@ impl Coordinator {
         Endpoint::local(Arc::clone(&self.hatch) as _)
     }
 
-    /// A client of this process.
+    /// A client of this process, as patient as the environment says ([`ClientOptions::from_env`](crate::ClientOptions::from_env));
+    /// [`Client::connect_with`] takes other options.
     ///
     /// # Errors
-    /// [`ClientError::Ended`] when the coordinator has ended.
+    /// [`ClientError::Ended`] when the coordinator has ended, [`ClientError::BadSetting`] when a variable makes no sense.
     pub async fn client(&self) -> Result<Client, ClientError> {
         Client::connect(self.endpoint()).await
     }

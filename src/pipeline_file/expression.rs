@@ -52,6 +52,14 @@ fn is_inside(node: &Node<'_>) -> bool {
     }
 }
 
+/// What to do where no name means anything yet.
+fn first_name(wanted: &str) -> String {
+    match wanted.strip_prefix("params.") {
+        Some(name) => format!("declare it with its default: `params: {{{name}: …}}`"),
+        None => "names are `params.NAME` of what `params` declares, `matrix.KEY`, `item` and `index`".to_owned(),
+    }
+}
+
 impl<'t> Scope<'_, 't> {
     /// The value with every expression filled in; nothing, if one cannot be. An expression that is a whole value keeps its type.
     pub(super) fn fill<'n>(&self, node: &'n Node<'t>, mistakes: &mut Mistakes) -> Option<Cow<'n, Node<'t>>> {
@@ -130,7 +138,12 @@ impl<'t> Scope<'_, 't> {
         param.or_else(own).or_else(part).cloned().ok_or_else(|| {
             let known = self.known();
             let message = format!("`{wanted}` stands for nothing here");
-            Mistake::at(self.place(name, span), message).known(wanted, known.iter().map(String::as_str))
+            let mistake = Mistake::at(self.place(name, span), message);
+            if known.is_empty() {
+                mistake.help(first_name(wanted))
+            } else {
+                mistake.known(wanted, known.iter().map(String::as_str))
+            }
         })
     }
 

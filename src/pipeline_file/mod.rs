@@ -18,9 +18,10 @@ mod wire;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use crate::submission::{self, Submission};
-use crate::yaml::{self, Checker, FileError, Mistake, Mistakes};
+use crate::yaml::{self, Checker, FileError, Mistake, Mistakes, Span};
 use expand::Context;
 pub(crate) use form::schema;
 pub(crate) use params::Setting;
@@ -67,17 +68,27 @@ pub(crate) fn load(path: &Path, settings: &[Setting]) -> Result<PipelineFile, Fi
         let message = format!("the file has more than {FILE_BYTES_MAX} bytes; use `foreach`, or several pipelines");
         return Err(FileError::of_file(path, message));
     }
+    let text = String::from_utf8(text).map_err(|error| in_other_letters(path, &error))?;
     parse(&text, &directory, settings).map_err(|mistakes| mistakes.within(path, Some(text)))
 }
 
+/// A text that is no UTF-8: the first place where it is not.
+fn in_other_letters(path: &Path, error: &FromUtf8Error) -> FileError {
+    let start = u32::try_from(error.utf8_error().valid_up_to()).unwrap_or(u32::MAX);
+    let span = Span { start, end: start.saturating_add(1) };
+    let mut mistakes = Mistakes::default();
+    mistakes.add(Mistake::at(span, "this is no UTF-8").help("save the file as UTF-8"));
+    mistakes.within(path, Some(String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
 /// The text, at most one byte more than is allowed, and the directory where relative paths start.
-fn read_file(path: &Path) -> std::io::Result<(String, PathBuf)> {
-    let mut text = String::new();
+fn read_file(path: &Path) -> std::io::Result<(Vec<u8>, PathBuf)> {
+    let mut text = Vec::new();
     if path.as_os_str() == STDIN {
-        std::io::stdin().take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+        std::io::stdin().take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
         return Ok((text, std::env::current_dir()?));
     }
-    std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
     let directory = std::path::absolute(path)?.parent().unwrap_or(Path::new("/")).to_owned();
     Ok((text, directory))
 }

@@ -1,4 +1,5 @@
-//! What the coordinator tells without being asked, as it is sent.
+//! What the coordinator tells without being asked, as it is sent. What subscribers hear is described by the types of `crate::api`
+//! that it is read into.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-
-use crate::api::TaskStatus;
 
 /// A task for an agent, and what it needs for it.
 #[derive(Serialize, JsonSchema)]
@@ -51,27 +50,24 @@ pub(crate) struct TaskCancelled<'a> {
 }
 
 /// A step of a pipeline.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 pub(crate) struct PipelineStep<'a> {
     /// The pipeline.
-    #[schemars(with = "String")]
     pub(super) pipeline_id: Shown<PipelineId>,
     /// Its name; empty where it is no longer known.
     pub(super) name: &'a str,
 }
 
 /// A task whose status has changed, or that is new.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 pub(crate) struct TaskChanged<'a> {
     /// The task.
-    #[schemars(with = "String")]
     pub(super) task_id: Shown<TaskId>,
     /// Its pipeline; empty for none.
     pub(super) pipeline_id: String,
     /// Its name.
     pub(super) name: &'a str,
     /// How far it is now.
-    #[schemars(with = "TaskStatus")]
     pub(super) status: &'a str,
     /// The number of the newest attempt; 0 before the first.
     pub(super) attempt: u32,
@@ -82,33 +78,27 @@ pub(crate) struct TaskChanged<'a> {
 }
 
 /// How far an attempt is, as its agent said.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 pub(crate) struct TaskProgress<'a> {
     /// The task.
-    #[schemars(with = "String")]
     pub(super) task_id: Shown<TaskId>,
     /// Its pipeline; empty for none.
     pub(super) pipeline_id: String,
     /// Who works on it.
     pub(super) agent_id: &'a str,
     /// From 0 to 1.
-    #[schemars(range(min = 0, max = 1))]
     pub(super) progress: f64,
     /// What the agent said beside it.
-    #[schemars(with = "Value")]
     pub(super) details: Box<RawValue>,
     /// When that was.
-    #[schemars(with = "jiff::Timestamp")]
     pub(super) timestamp: Shown<Timestamp>,
 }
 
 /// A sign that the coordinator is there.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 pub(crate) struct Heartbeat {
     /// When it was.
-    #[schemars(with = "jiff::Timestamp")]
     pub(crate) timestamp: Shown<Timestamp>,
     /// How it is.
-    #[schemars(extend("const" = "running"))]
     pub(crate) server_status: &'static str,
 }

@@ -2,9 +2,9 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::agent::told::{AgentMetrics, Completion, Hook, Progress};
-use crate::machine::SystemSample;
-use crate::render::told::{Heartbeat, PipelineStep, TaskAssigned, TaskCancelled, TaskChanged, TaskProgress};
+use crate::agent::told::{AgentMetrics, Completion, Progress};
+use crate::api::{Heartbeat, Hook, PipelineStep, SystemMetrics, TaskChanged, TaskProgress};
+use crate::render::told::{TaskAssigned, TaskCancelled};
 
 /// Who says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +40,17 @@ pub(super) const NOTICES: &[Notice] = &[
     by_client::<Hook>("claude-flow/hook", "Keeps an event of the client's own, and passes it on."),
     by_coordinator::<TaskAssigned<'_>>("task/assigned", "Gives an attempt at a task to an agent."),
     by_coordinator::<TaskCancelled<'_>>("task/cancelled", "Takes an attempt from the agent that holds it."),
-    by_coordinator::<TaskChanged<'_>>("task/changed", "A task has another status, or is new. For subscribers."),
-    by_coordinator::<TaskProgress<'_>>("task/progress", "How far an attempt is, as its agent said. For subscribers."),
+    by_coordinator::<TaskChanged>("task/changed", "A task has another status, or is new. For subscribers."),
+    by_coordinator::<TaskProgress>("task/progress", "How far an attempt is, as its agent said. For subscribers."),
     by_coordinator::<Hook>("claude-flow/hook", "An event of some client's own, as it came. For subscribers."),
-    by_coordinator::<PipelineStep<'_>>("pipeline/created", "There is a new pipeline."),
-    by_coordinator::<PipelineStep<'_>>("pipeline/started", "A pipeline runs."),
-    by_coordinator::<PipelineStep<'_>>("pipeline/paused", "Nothing of a pipeline starts any more."),
-    by_coordinator::<PipelineStep<'_>>("pipeline/resumed", "A paused pipeline goes on."),
-    by_coordinator::<PipelineStep<'_>>("pipeline/stopped", "A pipeline was ended by request."),
-    by_coordinator::<PipelineStep<'_>>("pipeline/completed", "A pipeline has ended well."),
-    by_coordinator::<PipelineStep<'_>>("pipeline/failed", "A pipeline has ended with a failure."),
-    by_coordinator::<PipelineStep<'_>>("pipeline/deleted", "A pipeline has left the lists."),
+    by_coordinator::<PipelineStep>("pipeline/created", "There is a new pipeline."),
+    by_coordinator::<PipelineStep>("pipeline/started", "A pipeline runs."),
+    by_coordinator::<PipelineStep>("pipeline/paused", "Nothing of a pipeline starts any more."),
+    by_coordinator::<PipelineStep>("pipeline/resumed", "A paused pipeline goes on."),
+    by_coordinator::<PipelineStep>("pipeline/stopped", "A pipeline was ended by request."),
+    by_coordinator::<PipelineStep>("pipeline/completed", "A pipeline has ended well."),
+    by_coordinator::<PipelineStep>("pipeline/failed", "A pipeline has ended with a failure."),
+    by_coordinator::<PipelineStep>("pipeline/deleted", "A pipeline has left the lists."),
     by_coordinator::<Heartbeat>("server/heartbeat", "The coordinator is there. Every 30 seconds."),
-    by_coordinator::<SystemSample>("monitoring/system_metrics", "How the coordinator's machine does."),
+    by_coordinator::<SystemMetrics>("monitoring/system_metrics", "How the coordinator's machine does."),
 ];

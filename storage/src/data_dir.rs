@@ -8,6 +8,7 @@
 //! making goes on; no anchor beside anything more is a log that lost its anchor, and refused.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -102,7 +103,7 @@ impl DataDir {
 
     /// The same on any disk. Where it is not a directory of this machine, the store answers from the commit log.
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, Fault> {
-        disk.create_dir("").map_err(fault(&*disk, "create", ""))?;
+        make_root(&*disk)?;
         let lock = Arc::new(disk.lock(LOCK)?);
         let mut report = OpenReport::default();
         let witness = match Anchor::read(&*disk)? {
@@ -147,6 +148,17 @@ impl DataDir {
         shared.set_durable(witness.head.seq);
         Ok(ReadOnly { log: LogReader { shared: Arc::new(shared) }, snapshots: Snapshots::new(disk, None) })
     }
+}
+
+/// Makes the directory itself, where there is none.
+fn make_root(disk: &dyn Disk) -> Result<(), Fault> {
+    disk.create_dir("").map_err(|source| {
+        let path = path_of(disk, "");
+        // The disk is well: the path is wrong.
+        let misplaced =
+            [ErrorKind::NotFound, ErrorKind::NotADirectory, ErrorKind::AlreadyExists].contains(&source.kind());
+        if misplaced { Fault::NoPlace { path, source } } else { Fault::io("create", path, source) }
+    })
 }
 
 /// Makes a new log, or goes on making one; refuses a directory that holds something else.

@@ -90,6 +90,14 @@ pub enum Fault {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The path of the directory leads nowhere: through something that is no directory, or to it.
+    #[error("there can be no data directory at {path}: {source}; correct the path, or choose another one")]
+    NoPlace {
+        /// The directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The directory holds something else.
     #[error("{path} is not a data directory of everlog ({detail}); choose an empty or a new directory")]
     NotADataDir {

@@ -308,7 +308,12 @@ fn a_bad_timeout_is_a_usage_error_of_every_verb_that_connects() {
 
 #[test]
 fn an_address_of_another_kind_is_a_usage_error() {
-    for (url, words) in [("http://localhost:8700", "ws://"), ("wss://localhost:8700", "TLS is not supported yet")] {
+    for (url, words) in [
+        ("localhost:8700", "did you mean ws://localhost:8700?"),
+        ("wss://localhost:8700", "TLS is not supported yet"),
+        // Not tried again and again, nor at port 80.
+        ("ws://localhost:99999", "its port is `99999`"),
+    ] {
         let mut command = everlog(["agent", "--name", "a"]);
         command.args(["--server", url]);
         Process::start(command).end().expect_code(2).expect_told(&[url, words]);

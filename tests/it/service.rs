@@ -142,7 +142,7 @@ fn a_probe_tells_who_is_not_there_from_who_is_not_well() {
     });
     health(&url, &[]).end().expect_code(69).expect_told(&["no coordinator", "(HTTP 404)"]);
     other.join().unwrap();
-    health("http://localhost", &[]).end().expect_code(2).expect_told(&["one looks like ws://localhost:8700"]);
+    health("http://localhost", &[]).end().expect_code(2).expect_told(&["did you mean ws://localhost:8700?"]);
     health(&format!("{url}/any/path"), &[]).end().expect_code(69).expect_told(&["cannot be reached", "everlog serve"]);
 }
 

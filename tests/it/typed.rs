@@ -3,11 +3,12 @@
 
 use crate::harness::Server;
 use everlog::api::{
-    AgentFilter, AgentStatus, ErrorFilter, ErrorReport, Health, ModelFigures, OnFailure, PipelineFilter, PipelineSpec,
-    PipelineStatus, Retry, RunningTasks, TaskFilter, TaskSpec, TaskStatus, Timeframe,
+    AgentFilter, AgentStatus, ErrorFilter, ErrorReport, Event, Health, Hook, ModelFigures, OnFailure, PipelineChange,
+    PipelineFilter, PipelineSpec, PipelineStatus, Retry, RunningTasks, TaskFilter, TaskSpec, TaskStatus, Timeframe,
 };
 use everlog::{
-    Agent, AgentConfig, AgentError, Assignment, CancelToken, Client, ClientError, Host, TaskContext, Update, code,
+    Agent, AgentConfig, AgentError, Assignment, CancelToken, Client, ClientError, Coordinator, Handler, Host, Run,
+    Subscription, TaskContext, Update, code,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -16,6 +17,21 @@ use tokio::task::JoinHandle;
 
 /// What does not come within this is not coming.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Programs spawn tasks with these: losing one of the traits would break them, and nothing here.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Client>();
+    shared::<Coordinator>();
+    shared::<Host>();
+    shared::<Run>();
+    shared::<Subscription>();
+    const fn sent<H: Handler, F: Future + Send>(_: fn(Agent<H>, CancelToken) -> F) {}
+    const fn an_agent<H: Handler>() {
+        sent::<H, _>(Agent::<H>::run);
+    }
+    let _ = an_agent::<fn(Assignment, TaskContext) -> std::future::Ready<Value>>;
+};
 
 /// A coordinator, a client, and an agent that does what a task's config says.
 struct World {
@@ -313,5 +329,46 @@ async fn models_memory_and_errors() {
     let error = &errors.items[0];
     assert_eq!((errors.total, &error.error_id, &error.details), (1, &id, &json!({"celsius": 99})));
     assert_eq!((error.status.as_str(), error.recovery_action.as_deref()), ("recovered", Some("ignore")));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_notification_is_read_in_full() {
+    let world = World::start().await;
+    let client = &world.client;
+    let mut updates = client.subscribe(["*"]).await.expect("subscribed");
+    let hook = Hook::default().kind("pre-task").task_id("t").set("note", [1, 2]);
+    client.hook(&hook).await.expect("kept");
+    let spec = PipelineSpec::new("p").task(TaskSpec::new("t").set("do", "wait"));
+    let run = Host::new(client.clone()).submit(&spec).await.expect("submitted");
+    let mut missing = BTreeSet::from(["hook", "progress", "changed", "machine", "stopped"]);
+    while !missing.is_empty() {
+        let update = tokio::time::timeout(PATIENCE, updates.next()).await.expect("in time").expect("an update");
+        let Update::Notification(told) = update else { panic!("{update:?}") };
+        let (name, typed) = match told.event().expect("as the protocol promises") {
+            Event::Hook(told) => {
+                assert_eq!(told, json!({"type": "pre-task", "task_id": "t", "note": [1, 2]}));
+                ("hook", told)
+            }
+            Event::TaskProgress(task) => {
+                if task.details["message"] == "waiting" {
+                    assert_eq!(task.progress, 0.25);
+                    run.stop(None).await.expect("stopped");
+                }
+                ("progress", json!(task))
+            }
+            Event::TaskChanged(task) => ("changed", json!(task)),
+            Event::SystemMetrics(machine) => ("machine", json!(machine)),
+            Event::Pipeline(PipelineChange::Stopped, step) => ("stopped", json!(step)),
+            Event::Pipeline(change, step) => {
+                assert_eq!(told.method, format!("pipeline/{change}"));
+                ("", json!(step))
+            }
+            Event::Heartbeat(beat) => ("", json!(beat)),
+            Event::Other | _ => panic!("{told:?}"),
+        };
+        assert_eq!(fields(&typed), fields(&told.params), "{}", told.method);
+        missing.remove(name);
+    }
     world.end().await;
 }

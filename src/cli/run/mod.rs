@@ -12,6 +12,8 @@ use std::io::Write;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
+use clap::ValueHint;
+
 use super::exit::{Exit, Trouble};
 use super::output::Output;
 use super::signals::Signals;
@@ -35,7 +37,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The pipeline file to run
-    #[arg(value_name = "FILE", required_unless_present = "resume")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "resume")]
     pipeline: Option<PathBuf>,
     /// Give a parameter of the file a value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
@@ -44,10 +46,10 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["pipeline", "set"])]
     resume: bool,
     /// The directory that holds the history
-    #[arg(long, value_name = "DIR", default_value = ".everlog")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = ".everlog")]
     data: PathBuf,
     /// The configuration [default: the one that `serve` would read]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// How many tasks run at once [default: the number of processors]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]

@@ -43,6 +43,11 @@ impl Lines {
         news
     }
 
+    /// Whether a line was about a failed task.
+    pub(super) fn has_told_failure(&self) -> bool {
+        self.statuses.values().any(|status| status == "failed")
+    }
+
     fn task(&mut self, task: &TaskRow) -> Option<String> {
         let before = self.statuses.insert(task.id.clone(), task.status.clone());
         let told = task.has_ended() || task.status == "running";

@@ -68,8 +68,9 @@ pub(super) async fn follow(server: &ServerUrl, id: &Value, mut closing: Closing)
     };
     match ended {
         Some(pipeline) => {
+            let told = screen.has_told_failure();
             screen.finish();
-            closing.conclude(&pipeline?)
+            closing.conclude(&pipeline?, told)
         }
         None => {
             drop(screen);
@@ -97,22 +98,32 @@ async fn until_ended(
             }
         }
         tokio::select! {
-            () = news(feed, screen) => {}
+            told = news(feed, screen) => told?,
             () = sleep(LOOK_AGAIN) => continue,
         }
         // What comes close together is shown together.
         tokio::select! {
-            () = async { loop { news(feed, screen).await } } => {}
+            trouble = all_news(feed, screen) => return Err(trouble),
             () = sleep(REDRAW) => {}
         }
     }
 }
 
 /// Waits for something to show.
-async fn news(feed: &mut Feed, screen: &mut Screen) {
-    match feed.next().await {
+async fn news(feed: &mut Feed, screen: &mut Screen) -> Result<(), Trouble> {
+    match feed.next().await? {
         Update::Resumed => {}
         Update::News(news) => screen.note(&news),
+    }
+    Ok(())
+}
+
+/// Takes up all there is to show, until there is no more.
+async fn all_news(feed: &mut Feed, screen: &mut Screen) -> Trouble {
+    loop {
+        if let Err(trouble) = news(feed, screen).await {
+            return trouble;
+        }
     }
 }
 

@@ -66,6 +66,14 @@ impl Screen {
         }
     }
 
+    /// Whether a failed task was told by name: then the failure of its pipeline is no news.
+    pub(in crate::cli) fn has_told_failure(&self) -> bool {
+        match &self.form {
+            Form::Live(_) => !self.failed.is_empty(),
+            Form::Plain(plain) => plain.has_told_failure(),
+        }
+    }
+
     pub(in crate::cli) fn show(&mut self, pipeline: &Value, snapshot: &Snapshot) {
         for task in snapshot.tasks.iter().filter(|task| task.status == "failed") {
             self.fail(&task.id, &task.name, &task.error().unwrap_or_default());

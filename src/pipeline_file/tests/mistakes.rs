@@ -149,6 +149,16 @@ fn what_no_program_can_be_given_is_refused() {
 }
 
 #[test]
+fn a_file_in_another_encoding_is_shown_where_it_is() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("p.yaml");
+    std::fs::write(&path, b"name: d\n# caf\xe9\n").expect("a file");
+    let error = load(&path, &[]).expect_err("Latin-1");
+    let [fault] = error.faults() else { panic!("one mistake: {error}") };
+    assert_eq!((fault.place, fault.message.as_str()), (Some((2, 6)), "this is no UTF-8"));
+}
+
+#[test]
 fn expressions_stand_for_what_there_is() {
     let text = "name: d\nparams: {rate: 1, data: }\ntasks:\n- name: a\n  foreach: [{k: v}]\n  command:\n  - x\n\
                 \x20 - --rate=${{ params.rat }}\n  - ${{ item.l }}\n  - ${{ matrix.k }}\n  - \"${{ item }}!\"\n  - ${{ open\n\
@@ -165,6 +175,14 @@ fn expressions_stand_for_what_there_is() {
             "14:16 `params.rate + 1` stands for nothing here; did you mean `params.rate`?",
         ],
     );
+    for (name, help) in [
+        ("params.foo", "declare it with its default: `params: {foo: …}`"),
+        ("prams.foo", "names are `params.NAME` of what `params` declares, `matrix.KEY`, `item` and `index`"),
+        ("matrix.x", "names are `params.NAME` of what `params` declares, `matrix.KEY`, `item` and `index`"),
+    ] {
+        let place = format!("4:20 `{name}` stands for nothing here; {help}");
+        tells(&task(&format!("command: [x, '${{{{{name}}}}}']")), &[&place]);
+    }
     let typed = "name: d\nparams: {n: 1, yes: true}\ntasks:\n- {name: a, timeout: '${{ params.n }}'}\n";
     assert_eq!(
         told(typed, &["n=many", "yes=no", "m=1"]),

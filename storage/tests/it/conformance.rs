@@ -171,6 +171,17 @@ fn a_directory_with_something_else_in_it_is_left_alone() {
 }
 
 #[test]
+fn a_path_that_leads_nowhere_is_not_the_fault_of_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("data")] {
+        let fault = DataDir::open(&path, quiet()).unwrap_err();
+        assert!(matches!(fault, Fault::NoPlace { .. }), "{fault}");
+    }
+}
+
+#[test]
 fn threads_beside_the_log_change_nothing_about_it() {
     let dir = tempfile::tempdir().unwrap();
     let options = || Options { first_segment_bytes: 8 * 1024, last_segment_bytes: 32 * 1024, ..Options::default() };

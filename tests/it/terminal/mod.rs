@@ -3,6 +3,7 @@
 //! `EVERLOG_BLESS=1 cargo test --test it terminal` writes them anew; ids, times and ports are not compared.
 
 mod colors;
+mod completion;
 mod others;
 mod screen;
 mod tour;

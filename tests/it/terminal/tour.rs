@@ -213,3 +213,17 @@ fn a_terminal_that_does_not_know_its_width_bounds_nothing() {
     assert_eq!(screen.end(), 0);
     assert!(screen.rows()[1].contains(name), "{}", screen.text());
 }
+
+#[test]
+fn a_line_of_the_history_is_one_row() {
+    let mut terminal = Terminal::new(80);
+    terminal.save("p.yaml", "name: p\ntasks: [{name: a, command: ['true']}]\n");
+    terminal.enter("everlog run p.yaml");
+    for columns in [40, 80] {
+        terminal.columns = columns;
+        let mut screen = terminal.start("everlog log");
+        assert_eq!(screen.end(), 0);
+        let text = screen.text();
+        assert!(text.contains("PipelineCompleted") && !text.contains('↩'), "{text}");
+    }
+}

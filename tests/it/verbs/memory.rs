@@ -27,6 +27,14 @@ fn values_are_json_or_text() {
     assert!(piped.wait().unwrap().success());
     assert_eq!(prints(&server, &["memory", "get", "k", "--raw"]), "from a pipe\n");
     everlog_ends(&server, &["memory", "set", "k"]).expect_code(2);
+    std::fs::write(server.home().join("v.bin"), b"\xff").unwrap();
+    everlog_ends(&server, &["memory", "set", "k", "--file", "v.bin"])
+        .expect_code(2)
+        .expect_told(&["v.bin is no UTF-8", "base64"]);
+    let directory = std::fs::File::open(server.home()).unwrap();
+    let mut command = everlog(["memory", "set", "k", "-", "--server", server.url()]);
+    let refused = command.stdin(directory).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("stdin cannot be read"), "{refused:?}");
     everlog_ends(&server, &["memory", "set", "k", "--file", "nowhere"])
         .expect_code(2)
         .expect_told(&["nowhere cannot be read"]);
@@ -46,7 +54,7 @@ fn keys_are_listed_and_removed() {
     assert_eq!(ended.stdout, "best/b deleted\n");
     ended.expect_told(&["there is no key `best/a`", "everlog memory ls"]);
     everlog_ends(&server, &["memory", "get", "best/a"]).expect_code(3).expect_told(&["there is no key"]);
-    everlog_ends(&server, &["memory", "ls", "nothing/"]).expect_code(0).expect_told(&["no such keys"]);
+    everlog_ends(&server, &["memory", "ls", "nothing/"]).expect_code(0).expect_told(&["no key begins with `nothing/`"]);
     everlog_ends(&server, &["memory", "set", "server/metrics", "1"])
         .expect_code(4)
         .expect_told(&["kept current by the coordinator"]);

@@ -38,12 +38,13 @@ fn what_could_be_several_is_never_guessed() {
 fn what_is_not_there_is_told_with_what_looks_like_it() {
     let server = Server::start();
     let mut host = server.peer();
-    pipeline(&mut host, "nightly", json!([{"name": "train"}]));
+    pipeline(&mut host, "nightly", json!([{"name": "train"}, {"name": "load"}]));
     for (args, words) in [
         (&["watch", "nigthly"][..], "did you mean `nightly`?"),
         (&["status", "nightl"], "did you mean `nightly`?"),
         (&["wait", "something else"], "see what there is: everlog ps --all"),
         (&["result", "nightly/trian"], "did you mean `train`?"),
+        (&["result", "nightly/laod"], "did you mean `load`?"),
         (&["cancel", "--pipeline", "nightly", "quite-different"], "see what there is: everlog tasks"),
         (&["start", "00000000-0000-4000-8000-000000000000"], "there is no pipeline"),
         (&["stop", "esc\u{1b}[2J"], "esc\\u001b[2J"),

@@ -3,7 +3,7 @@
 use super::{everlog_ends, failed, pipeline, prints, start};
 use crate::harness::{Agent, Server};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn a_result_is_printed_as_it_is() {
@@ -74,6 +74,15 @@ fn submit_can_wait_for_the_end() {
         std::fs::write(server.home().join("p.yaml"), text).unwrap();
         let ended = everlog_ends(&server, &["submit", "p.yaml", "--wait"]).expect_code(code);
         assert_eq!(ended.stdout.lines().count(), 2, "{ended:?}");
+        let ended = everlog_ends(&server, &["submit", "p.yaml", "--wait", "--output", "json"]).expect_code(code);
+        let record: Value = serde_json::from_str(&ended.stdout).expect("one document");
+        assert_eq!(record["metrics"][["tasks_completed", "tasks_failed"][code as usize]], 1, "{record}");
+        let ended = everlog_ends(&server, &["submit", "p.yaml", "--wait", "--output", "ndjson"]).expect_code(code);
+        let last: Value = serde_json::from_str(ended.stdout.lines().last().expect("records")).expect("a record");
+        assert_eq!(
+            (&last["kind"], &last["status"]),
+            (&json!("pipeline"), &json!(["completed", "failed"][code as usize]))
+        );
     }
 }
 
@@ -87,4 +96,16 @@ fn leaving_a_watch_leaves_the_pipeline_alone() {
     watch.signal(Signal::INT);
     watch.end().expect_code(130).expect_told(&["the pipeline goes on", "everlog watch"]);
     assert_eq!(host.request("pipeline/status", json!({"pipeline_id": id}))["status"], "running");
+}
+
+#[test]
+fn a_failure_is_told_once() {
+    let server = Server::start();
+    let mut host = server.peer();
+    let mut agent = Agent::join(&server, "worker");
+    failed(&mut host, &mut agent);
+    let watch = everlog_ends(&server, &["watch", "nightly"]).expect_code(1);
+    watch.expect_told(&["train: failed", "everlog retry"]);
+    assert_eq!(watch.stderr.matches("no \\u001b[31mdata").count(), 1, "{watch:?}");
+    everlog_ends(&server, &["start", "nightly"]).expect_code(5).expect_told(&["is failed", "`everlog retry` runs"]);
 }

@@ -18,7 +18,8 @@ fn a_file_is_submitted_and_started_or_not() {
     let quiet = prints(&server, &["submit", "-q", "p.yaml"]);
     assert_eq!((quiet.lines().count(), status(&mut host, quiet.trim())), (1, json!("running")));
     let idle = json_of(&server, &["submit", "p.yaml", "--no-start", "--output", "json"]);
-    assert_eq!((&idle["name"], &idle["tasks"]), (&json!("made"), &json!(2)));
+    assert_eq!((&idle["name"], &idle["status"]), (&json!("made"), &json!("idle")));
+    assert_eq!(idle["metrics"]["tasks_total"], 2);
     assert_eq!(status(&mut host, idle["id"].as_str().unwrap()), "idle");
     let told = everlog_ends(&server, &["submit", "p.yaml"]).expect_code(0);
     assert!(told.stdout.contains("started: 2 tasks"), "{told:?}");

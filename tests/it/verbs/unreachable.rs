@@ -121,7 +121,9 @@ fn what_needs_no_coordinator_needs_none() {
         assert!(script.contains(words) && script.contains("server"), "{shell}");
         assert!(!script.contains("server-host") && !script.contains("server-port"), "{shell}");
     }
-    assert!(stdout(&["man"]).contains(".TH everlog 1"));
+    let page = stdout(&["man"]);
+    assert!(page.contains(".TH everlog 1") && page.contains(".SH \"EXIT STATUS\""), "{page}");
+    assert!(page.contains("\\fB124\\fR\nthe time given with \\-\\-timeout is over\n"), "{page}");
     assert!(stdout(&["man", "submit"]).contains("pipeline file"));
     assert!(stdout(&["man", "memory", "get"]).contains("Print the value of a key"));
     for (help, words) in [
@@ -138,6 +140,7 @@ fn what_needs_no_coordinator_needs_none() {
     for page in ["everlog.1", "everlog-submit.1", "everlog-memory-get.1"] {
         assert!(std::fs::read_to_string(dir.join(page)).unwrap().contains("everlog"), "{page}");
     }
+    assert_eq!(std::fs::read_to_string(dir.join("everlog.1")).unwrap(), page, "one page, however it is asked for");
 }
 
 #[test]
