@@ -107,6 +107,7 @@ fn named(fault: &Fault) {
         Fault::FutureFormat { found, known, .. } => assert_ne!(found, known),
         Fault::Io { .. }
         | Fault::Locked { .. }
+        | Fault::NoPlace { .. }
         | Fault::Poisoned { .. }
         | Fault::Full { .. }
         | Fault::ReadOnly { .. }
