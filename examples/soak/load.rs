@@ -146,15 +146,12 @@ impl Load {
             let run = self.timed(host.submit(&spec(nth, n))).await?;
             self.submitted.fetch_add(1, Ordering::Relaxed);
             self.small_talk(&client, nth as u64, n).await?;
-            match n % 8 {
-                // It may be over before it is paused or stopped.
-                0 => {
-                    if self.timed(run.pause(RunningTasks::Finish)).await.is_ok() {
-                        self.timed(run.resume()).await.ok();
-                    }
-                }
-                1 => drop(self.timed(run.stop(Some("enough"))).await),
-                _ => {}
+            // It may be over before it is paused or stopped.
+            if n % 8 == 0 && self.timed(run.pause(RunningTasks::Finish)).await.is_ok() {
+                self.timed(run.resume()).await.ok();
+            }
+            if n % 8 == 1 {
+                self.timed(run.stop(Some("enough"))).await.ok();
             }
             let info = run.wait().await?;
             if n % 8 != 1 && !info.has_succeeded() {

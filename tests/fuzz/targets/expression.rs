@@ -13,7 +13,7 @@ pub fn expression(bytes: &[u8]) {
     let file = format!("name: f\nparams: {{p: '', n: 1}}\ntasks:\n- name: t\n  command: [run, {}]\n", quoted(text));
     let found = with_file(file.as_bytes(), |path| load(path, &settings));
     let found = found.map(|file| {
-        let task: Value = serde_json::from_str(&file.submission.tasks()[0].json.get()).expect("a task is JSON");
+        let task: Value = serde_json::from_str(file.submission.tasks()[0].json.get()).expect("a task is JSON");
         task["config"]["command"][1].as_str().expect("an argument is a text").to_owned()
     });
     // No program can be given an argument with a NUL in it.
