@@ -148,7 +148,6 @@ impl Contact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::code;
     use crate::client::testing::{Indoors, Peer};
     use serde_json::json;
 

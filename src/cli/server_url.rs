@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::exit::Trouble;
 use crate::client::ClientError;
-use crate::client::address::host_and_port;
+use crate::client::address::is_host;
 use crate::config::{Environment, KEYS, Loaded, Origin};
 
 /// `--server`, or what the environment says.
@@ -35,7 +35,7 @@ fn of_environment(environment: &Environment) -> Result<String, Trouble> {
     // An IPv6 address needs brackets before a port.
     let bare_v6 = server.host.parse::<Ipv6Addr>().is_ok();
     let host = if bare_v6 { format!("[{}]", server.host) } else { server.host.clone() };
-    if host_and_port(&format!("ws://{host}")).ok() != Some(format!("{host}:80")) {
+    if !is_host(&host) {
         return Err(bad(&loaded, "server.host", &server.host, "the name or the address of a machine"));
     }
     if server.port == 0 {

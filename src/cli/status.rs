@@ -147,9 +147,7 @@ impl View {
         let waiting = task["waiting_for"].as_u64().filter(|count| *count > 0);
         self.fact("waits for", waiting.map(|count| format!("{count} tasks")).unwrap_or_default());
         self.fact("retry of", short(&task["retry_of"]));
-        let running = task["status"] == "running";
-        let progress = task["progress"].as_f64().filter(|part| running && *part > 0.0);
-        self.fact("progress", progress.map(|part| format!("{:.0} %", part * 100.0)).unwrap_or_default());
+        self.fact("progress", task_list::progress(task).unwrap_or_default());
         self.fact("command", command(task));
         self.fact("error", task["error_info"]["message"].as_str().unwrap_or_default());
         if task["status"] == "completed" {

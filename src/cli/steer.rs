@@ -11,6 +11,7 @@ use super::remote::{self, Remote};
 use super::resolve;
 use super::server_url::ServerUrl;
 use super::terminal;
+use crate::submission::Submission;
 
 /// Which pipelines, for the verbs that take several.
 #[derive(Debug, clap::Args)]
@@ -193,6 +194,13 @@ async fn done(
 ) -> Result<Done, Trouble> {
     let record_now = if output == Output::Table { Value::Null } else { remote.call(look, id).await? };
     Ok(Done { line: line(record, told), record: record_now })
+}
+
+/// `iris (5c0ffee1) started: 3 tasks`, of a pipeline that was just made.
+pub(super) fn made(id: &Value, submission: &Submission, done: &str) -> String {
+    let count = submission.tasks().len();
+    let tasks = if count == 1 { "task" } else { "tasks" };
+    line(&json!({"id": id, "name": submission.name()}), &format!("{done}: {count} {tasks}"))
 }
 
 /// `iris (5c0ffee1) started`.

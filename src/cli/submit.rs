@@ -83,11 +83,8 @@ async fn print(remote: &Remote, id: &Value, submission: &Submission, args: &Args
             output::print(&mut io::stdout(), &record, args.output)
         }
         Output::Table => {
-            let count = submission.tasks().len();
-            let tasks = if count == 1 { "task" } else { "tasks" };
             let done = if args.no_start { "created" } else { "started" };
-            let made = json!({"id": id, "name": submission.name()});
-            super::say(&steer::line(&made, &format!("{done}: {count} {tasks}")))
+            super::say(&steer::made(id, submission, done))
         }
     };
     Ok(super::unless_left(printed)?)

@@ -19,6 +19,11 @@ pub(crate) fn host_and_port(url: &str) -> Result<String, ClientError> {
     judge(url).map_err(|cause| ClientError::BadAddress { url: url.to_owned(), cause })
 }
 
+/// Whether a text is the host of a URL and nothing more.
+pub(crate) fn is_host(text: &str) -> bool {
+    matches!(parts(&format!("ws://{text}")), Ok((host, None)) if host == text)
+}
+
 fn judge(url: &str) -> Result<String, String> {
     const EXAMPLE: &str = "one looks like ws://localhost:8700";
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));

@@ -65,14 +65,19 @@ pub(in crate::cli) fn note(task: &Value) -> String {
         let again = if task["status"] == "pending" { "tried again after: " } else { "" };
         return format!("{again}{message}");
     }
-    // An agent begins with 0, whether or not the task ever says more.
-    if let Some(progress) = task["progress"].as_f64().filter(|part| *part > 0.0 && task["status"] == "running") {
-        return format!("{:.0} %", progress * 100.0);
+    if let Some(progress) = progress(task) {
+        return progress;
     }
     match task["waiting_for"].as_u64() {
         Some(count @ 1..) if task["status"] == "pending" => format!("waits for {count}"),
         Some(_) | None => String::new(),
     }
+}
+
+/// How far a task is that runs and has said so. An agent begins with 0, whether or not the task ever says more.
+pub(in crate::cli) fn progress(task: &Value) -> Option<String> {
+    let part = task["progress"].as_f64().filter(|part| *part > 0.0 && task["status"] == "running")?;
+    Some(format!("{:.0} %", part * 100.0))
 }
 
 pub(in crate::cli) async fn run(args: Args) -> Result<Exit, Trouble> {

@@ -87,13 +87,11 @@ impl Job {
 }
 
 async fn start(client: &Client, submission: &Submission) -> Result<Pipeline, Trouble> {
-    let created = submission::submit(client, submission).await.map_err(Trouble::of_file)?;
-    let id = created["pipeline_id"].as_str().unwrap_or_default().to_owned();
+    let id = Remote::of(client).submit(submission).await?["pipeline_id"].take();
     client.call("pipeline/start", json!({"pipeline_id": id})).await?;
-    let (name, tasks) = (submission.name().to_owned(), submission.tasks().len());
-    let what = if tasks == 1 { "task" } else { "tasks" };
-    crate::cli::hint(&steer::line(&json!({"id": id, "name": name}), &format!("started: {tasks} {what}")));
-    Ok(Pipeline { id, name, wants: None })
+    crate::cli::hint(&steer::made(&id, submission, "started"));
+    let id = id.as_str().unwrap_or_default().to_owned();
+    Ok(Pipeline { id, name: submission.name().to_owned(), wants: None })
 }
 
 /// Every pipeline that has not ended, with what sets it going: an idle one was cut off between its creation and its start.

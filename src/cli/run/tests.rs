@@ -100,8 +100,9 @@ impl Pipeline {
             }
             "pipeline/status" => self.info(),
             "pipeline/list" => {
-                let meant = params["status"] == self.status && params["offset"] == 0;
-                json!({"pipelines": if meant { vec![self.info()] } else { Vec::new() }, "total": u64::from(params["status"] == self.status)})
+                let found = params["status"] == self.status;
+                let page = if found && params["offset"] == 0 { vec![self.info()] } else { Vec::new() };
+                json!({"pipelines": page, "total": u64::from(found)})
             }
             "task/list" => self.list(params),
             "task/completed" => {

@@ -10,14 +10,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::stall::{self, Stall};
 use crate::cli::output::cell;
 use crate::cli::tasks::{self, Counts, TaskRow};
-use crate::cli::watch::{SHOWN_RUNNING_MAX, Screen};
+use crate::cli::watch::{FOLLOWED_TASKS_MAX, SHOWN_RUNNING_MAX, Screen};
 use crate::client::{Client, ClientError, Subscription, Update};
 
 /// How often the state is asked for: what a person still sees as "at once".
 pub(super) const POLL: Duration = Duration::from_millis(200);
-
-/// Up to so many tasks every one is followed by name; of more, the numbers.
-const FOLLOWED_TASKS_MAX: u64 = 100;
 
 /// What is known of a pipeline's tasks at one moment.
 #[derive(Debug)]

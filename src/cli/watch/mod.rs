@@ -34,7 +34,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Up to so many tasks every one is followed by name; of more, those that run.
-const FOLLOWED_TASKS_MAX: u64 = 100;
+pub(super) const FOLLOWED_TASKS_MAX: u64 = 100;
 
 /// Running tasks that are shown.
 pub(super) const SHOWN_RUNNING_MAX: usize = 8;
