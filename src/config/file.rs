@@ -1,8 +1,11 @@
 //! The layer of the file: YAML with sections of keys. What it may say is in the schema, which is made from the table.
 
 use super::{ConfigError, Environment, KEYS, Loaded, Origin, manual};
-use crate::yaml::{self, Checker, Mistakes, Node};
+use crate::yaml::{self, Checker, Mistake, Mistakes, Node};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+static CHECKER: LazyLock<Result<Checker, Mistake>> = LazyLock::new(|| Checker::new(manual::schema(), |_| false));
 
 /// The file that is read first when none is named.
 const HERE: &str = "config/mcp.yaml";
@@ -47,7 +50,7 @@ pub(super) fn read(path: &Path, loaded: &mut Loaded) -> Result<(), ConfigError> 
 
 /// What a text says, if it says anything; it is in order if no mistakes are noted.
 fn checked<'t>(text: &'t str, mistakes: &mut Mistakes) -> Option<Node<'t>> {
-    let checker = mistakes.note(Checker::new(manual::schema(), |_| false))?;
+    let checker = mistakes.note(CHECKER.as_ref().map_err(Mistake::clone))?;
     let document = yaml::parse(text, mistakes);
     let document = mistakes.note(document)??;
     checker.file(&document, mistakes);

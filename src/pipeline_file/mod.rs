@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
+use std::sync::LazyLock;
 
 use crate::submission::{self, Submission};
 use crate::yaml::{self, Checker, FileError, Mistake, Mistakes, Span};
@@ -34,6 +35,9 @@ const EXPANDED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The name of the standard input.
 const STDIN: &str = "-";
+
+/// Made once: who generates files checks thousands of them.
+static CHECKER: LazyLock<Result<Checker, Mistake>> = LazyLock::new(|| Checker::new(schema().into(), expression::is_in));
 
 /// What a file says.
 #[derive(Debug, Clone)]
@@ -104,8 +108,7 @@ fn parse(text: &str, directory: &Path, settings: &[Setting]) -> Result<PipelineF
 
 fn understand(text: &str, directory: &Path, settings: &[Setting], mistakes: &mut Mistakes) -> Option<PipelineFile> {
     tracing::debug!(bytes = text.len(), "pipeline file: parsing");
-    let checker = Checker::new(schema().into(), expression::is_in);
-    let checker = mistakes.note(checker)?;
+    let checker = mistakes.note(CHECKER.as_ref().map_err(Mistake::clone))?;
     let document = yaml::parse(text, mistakes);
     let empty = || Mistake::new("the file is empty; a pipeline needs at least `name` and `tasks`");
     let document = mistakes.note(document.and_then(|document| document.ok_or_else(empty)))?;
@@ -113,7 +116,7 @@ fn understand(text: &str, directory: &Path, settings: &[Setting], mistakes: &mut
     checker.file(&document, mistakes);
     let params = params::values(&document, settings, mistakes);
     tracing::debug!("pipeline file: expanding");
-    let context = Context { source: text, directory, checker: &checker, params: &params, document: &document };
+    let context = Context { source: text, directory, checker, params: &params, document: &document };
     let file = expand::expand(&context, mistakes);
     tracing::debug!("pipeline file: done");
     file

@@ -55,7 +55,7 @@ fn scratch() -> TempDir {
 
 /// A generator of choices (splitmix64).
 #[derive(Clone)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     /// Another place to begin for every run; `EVERLOG_FAULTS_SEED` repeats one.

@@ -5,7 +5,7 @@
 //! long form.
 
 use crate::bad_input::log;
-use crate::faults::setting;
+use crate::faults::{Dice, setting};
 use crate::harness::{Acknowledged, Assignment, Deadline, Gone, Peer, Server, all, envelope};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ const KILLS: u64 = 100;
 /// How often coordinators are killed in the campaign, unless the environment says otherwise.
 const CAMPAIGN_KILLS: u64 = 10_000;
 /// Acknowledgements between two kills, at most.
-const ACKS_BETWEEN: u64 = 50;
+const ACKS_BETWEEN: usize = 50;
 /// What each host does between two kills before it waits for the next: the load is in the traffic, not in the pile.
 const OPERATIONS_A_LIFE: u64 = 60;
 /// Ended tasks stay in the views, so that all of them can be checked.
@@ -30,19 +30,6 @@ const SLOTS: usize = 4;
 const HOSTS: u64 = 2;
 /// How long an agent listens before it goes on with what it holds.
 const LISTEN: Duration = Duration::from_millis(20);
-
-/// A generator of choices (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 /// What all threads share.
 #[derive(Default)]
@@ -210,7 +197,7 @@ fn pipeline(dice: &mut Dice, name: &str) -> Value {
         })
         .collect();
     let strategies = ["sequential", "parallel", "priority_based", "adaptive"];
-    let strategy = strategies[usize::try_from(dice.throw(4)).unwrap()];
+    let strategy = strategies[dice.throw(4)];
     json!({"name": name, "tasks": tasks, "strategy": strategy, "config": {"retry": {"attempts": 20, "backoff": 0.01}}})
 }
 
@@ -369,7 +356,7 @@ fn one_history(seed: u64) {
         let mut dice = Dice(seed + 7);
         let mut known = world.snapshot();
         for _ in 0..KILLS {
-            world.wait_until(known.count + 1 + dice.throw(ACKS_BETWEEN));
+            world.wait_until(known.count + 1 + dice.throw(ACKS_BETWEEN) as u64);
             known = world.snapshot();
             server.kill();
             server.restart();

@@ -72,6 +72,8 @@ faults! {
     SlowReader "slow-reader" 60 [Serving],
     /// A peer sends what is no message.
     Garbage "garbage" 300 [Serving],
+    /// A peer sends a frame that is too long, and is hung up on.
+    FrameTooLong "frame-too-long" 100 [Serving],
     /// An agent dies with all it knew, and comes back.
     AgentCrash "agent-crash" 150 [Serving, Down],
     /// An agent does nothing for a while, not even answer pings.

@@ -44,14 +44,16 @@ fn has_ended(world: &World) -> bool {
     wanted >= world.swarm.tasks && is_quiet && node.core.shared.state.read().counts.live() == 0
 }
 
-/// The hosts start what stands and resume what rests.
+/// The hosts complete what was promised, start what stands and resume what rests.
 fn urge(world: &mut World) {
     let wanted: u64 = world.hosts.iter().map(|host| host.wanted).sum();
     let Some(node) = &world.node else { return };
     let state = node.core.shared.state.read();
-    let mut asked = Vec::new();
+    let (mut asked, mut promised) = (Vec::new(), Vec::new());
     for (_, pipeline) in state.pipelines.iter() {
+        let missing = pipeline.tasks_expected.saturating_sub(pipeline.counts.total());
         match pipeline.status {
+            PipelineStatus::Idle if missing > 0 => promised.push((pipeline.id, missing)),
             PipelineStatus::Idle if pipeline.counts.live() > 0 => asked.push((pipeline.id, "pipeline/start")),
             PipelineStatus::Paused => asked.push((pipeline.id, "pipeline/resume")),
             _ => {}
@@ -59,6 +61,9 @@ fn urge(world: &mut World) {
     }
     drop(state);
     let Some(host) = world.hosts.iter_mut().find(|host| host.peer.line.is_some()) else { return };
+    for (pipeline, missing) in promised {
+        host.complete(&pipeline.to_string(), missing, &mut world.around);
+    }
     for (pipeline, method) in asked {
         host.urge(&pipeline.to_string(), method, &mut world.around);
     }

@@ -102,7 +102,9 @@ impl Host {
             _ => {
                 let strategies = ["sequential", "parallel", "priority_based", "resource_aware", "adaptive"];
                 let on_failure = ["fail", "continue", "skip_downstream"];
+                let more = if around.random.percent(10) { around.random.between(1, 4) } else { 0 };
                 let config = json!({
+                    "tasks_expected": count + more,
                     "strategy": around.random.pick(&strategies),
                     "max_concurrent_tasks": around.random.between(1, 20),
                     "retry_attempts": around.random.between(0, 3),
@@ -163,6 +165,14 @@ impl Host {
             }
         };
         self.peer.request(method, &params, around);
+    }
+
+    /// Gives a pipeline the tasks that it was promised.
+    pub(super) fn complete(&mut self, pipeline: &str, missing: u64, around: &mut Around) {
+        self.wanted += missing;
+        let suffix = around.random.next() % 1_000_000;
+        let tasks: Vec<Value> = (0..missing).map(|nth| renamed(task(nth, around), suffix)).collect();
+        self.peer.request("task/create", &json!({ "pipeline_id": pipeline, "tasks": tasks }), around);
     }
 
     /// Asks for what makes every pipeline run to its end.

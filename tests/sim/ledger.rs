@@ -160,6 +160,7 @@ impl Book {
                     task.timeout_at = task.timeout_at.map(|due| due.max(term));
                 }
             }
+            Event::CoordinatorConfigured(e) => self.lease_ms = e.settings.lease_ms,
             Event::ConnectionOpened(e) => {
                 let is_new = self.connections.insert(e.connection);
                 assert!(is_new, "connection {} is opened a second time at {seq}", e.connection);

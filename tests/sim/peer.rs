@@ -5,7 +5,7 @@ use super::faults::{Fault, Rates};
 use super::marks::{Marks, Phase};
 use super::random::Random;
 use super::trace::Trace;
-use super::wire::{Awaited, Line, Said, Wire};
+use super::wire::{Awaited, FRAME_BYTES_MAX, Line, Said, Wire};
 use axum::extract::ws::Message;
 use serde_json::Value;
 use std::cell::RefCell;
@@ -99,9 +99,16 @@ impl Peer {
                 ("null", "unknown"),
             ];
             let (text, id) = texts[around.random.below(texts.len())];
-            line.borrow_mut().awaited.push_back(Awaited { id: id.to_owned(), reused: false });
-            self.say(text.to_owned(), around);
+            self.say_garbage(text.to_owned(), id, around);
+        } else if around.strike(Fault::FrameTooLong) {
+            self.say_garbage(" ".repeat(FRAME_BYTES_MAX + 1), "unknown", around);
         }
+    }
+
+    fn say_garbage(&mut self, text: String, id: &str, around: &mut Around) {
+        let Some(line) = &self.line else { return };
+        line.borrow_mut().awaited.push_back(Awaited { id: id.to_owned(), reused: false });
+        self.say(text, around);
     }
 
     fn say(&mut self, text: String, around: &mut Around) {

@@ -1,8 +1,7 @@
 //! The real sessions, polled by hand: which of those that could go on does so next is drawn.
 
 use super::random::Random;
-use super::wire::{Line, Socket};
-use crate::server::limits::FRAME_BYTES_MAX;
+use super::wire::{FRAME_BYTES_MAX, Line, Socket};
 use crate::server::session;
 use crate::shared::Shared;
 use everlog_replay::ConnectionNo;

@@ -24,14 +24,6 @@ pub(super) struct Swarm {
 
 impl Swarm {
     pub(super) fn draw(random: &mut Random, without: &BTreeSet<Fault>) -> Self {
-        let settings = Settings {
-            lease_ms: random.between(1_000, 10_000),
-            ended_kept: random.between(20, 400) as u32,
-            concurrent_max: random.between(1, 12) as u32,
-            // Without a time limit nothing but the lease ends what an agent has forgotten.
-            timeout_ms: random.percent(50).then(|| random.between(2_000, 20_000)),
-            ..Settings::default()
-        };
         Self {
             agents: random.between(20, 26) as usize,
             hosts: random.between(2, 5) as usize,
@@ -41,8 +33,20 @@ impl Swarm {
             segment_bytes: random.between(16, 96) << 10,
             snapshot_every: random.between(100, 1_500),
             pace_ms: random.between(5, 60),
-            settings,
+            settings: settings(random),
             rates: Rates::draw(random, without),
         }
+    }
+}
+
+/// Settings that differ in what decides who waits for how long.
+pub(super) fn settings(random: &mut Random) -> Settings {
+    Settings {
+        lease_ms: random.between(1_000, 10_000),
+        ended_kept: random.between(20, 400) as u32,
+        concurrent_max: random.between(1, 12) as u32,
+        // Without a time limit nothing but the lease ends what an agent has forgotten.
+        timeout_ms: random.percent(50).then(|| random.between(2_000, 20_000)),
+        ..Settings::default()
     }
 }

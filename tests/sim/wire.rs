@@ -8,9 +8,13 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use tokio_tungstenite::tungstenite::{self, error::CapacityError};
 
 /// Frames that a peer can leave unread before the server's writes wait: some socket buffers' worth.
 const WINDOW: usize = 64;
+
+/// The longest frame that the server takes: room for whatever is asked here.
+pub(super) const FRAME_BYTES_MAX: usize = 64 << 10;
 
 /// What the server says.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub(super) struct Wire {
     pub(super) server_gone: bool,
     /// When the server last got something from the peer.
     pub(super) heard_ms: u64,
+    /// The peer broke the rules of the wire: what it says from now on counts for nothing.
+    ignored: bool,
     /// Nothing gets through, in either direction, before this time.
     pub(super) frozen_until: u64,
     reader: Option<Waker>,
@@ -103,6 +109,17 @@ pub(super) struct Socket {
     pub(super) durable: Rc<Cell<u64>>,
 }
 
+/// What the real socket makes of a frame that is too long.
+fn within_limit(message: Message) -> Result<Message, axum::Error> {
+    match &message {
+        Message::Text(text) if text.len() > FRAME_BYTES_MAX => {
+            let capacity = CapacityError::MessageTooLong { size: text.len(), max_size: FRAME_BYTES_MAX };
+            Err(axum::Error::new(tungstenite::Error::Capacity(capacity)))
+        }
+        _ => Ok(message),
+    }
+}
+
 impl Stream for Socket {
     type Item = Result<Message, axum::Error>;
 
@@ -110,8 +127,12 @@ impl Stream for Socket {
         let mut wire = self.line.borrow_mut();
         let now = self.now.get();
         if wire.is_due(now) {
-            wire.heard_ms = now;
-            return Poll::Ready(wire.to_server.pop_front().map(|(_, message)| Ok(message)));
+            let said = wire.to_server.pop_front().map(|(_, message)| within_limit(message));
+            if !wire.ignored {
+                wire.heard_ms = now;
+            }
+            wire.ignored |= matches!(said, Some(Err(_)));
+            return Poll::Ready(said);
         }
         if wire.client_gone {
             return Poll::Ready(None);

@@ -14,6 +14,7 @@ use super::random::Random;
 use super::swarm::Swarm;
 use super::trace::Trace;
 use crate::exchange::Message;
+use everlog_replay::spec::Settings;
 use everlog_replay::{Event, Seq, State};
 use everlog_storage::{FailPlan, MemoryDisk};
 use parking_lot::Mutex;
@@ -316,6 +317,12 @@ impl World {
             let (cpu, memory) = (self.around.random.between(0, 20_000) as u32, self.around.random.between(0, 4 << 20));
             self.hand_in(Message::Load { cpu, memory });
         }
+        if self.around.random.below(500) == 0 {
+            // The term of a lease is settled at a start.
+            let lease_ms = self.swarm.settings.lease_ms;
+            self.swarm.settings = Settings { lease_ms, ..super::swarm::settings(&mut self.around.random) };
+            self.hand_in(Message::Configure { settings: self.swarm.settings.clone() });
+        }
         if self.around.strike(Fault::DiskFull) {
             self.disk.set_capacity(Some(self.disk.used() + self.around.random.between(0, 40_000) as usize));
             self.full_until = now + self.around.random.between(100, 10_000);
@@ -363,7 +370,7 @@ impl World {
         if self.node.is_none() {
             self.start_when_due();
         }
-        for part in [Self::agents, Self::hosts, Self::poll, Self::write, Self::commit, Self::poll] {
+        for part in [Self::agents, Self::hosts, Self::poll, Self::write, Self::commit, Self::chores, Self::poll] {
             part(self);
         }
     }

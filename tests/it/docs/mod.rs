@@ -4,6 +4,7 @@
 //! A fence says what is done with it: `console` is typed, `yaml fit.yaml` is saved under that name, everything else is only
 //! read (`console not-run`: it needs more than this machine). In an answer `…` stands for whatever comes.
 
+mod links;
 mod page;
 mod stage;
 
