@@ -29,7 +29,7 @@ use crate::history;
 use crate::identity;
 use crate::shared::Shared;
 use commit::Outcome;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TrySendError, bounded};
 use everlog_replay::spec::Settings;
 use everlog_replay::{ConnectionNo, Timestamp};
 use everlog_storage::{DataDir, Fault, MemoryDisk, Opened, SNAPSHOT_EVERY};
@@ -47,8 +47,8 @@ pub(crate) const TICK_MS: u64 = 250;
 pub(crate) const TURN_BYTES_MAX: usize = 16 << 20;
 /// Messages of one turn: bounds how long readers wait for the state (a few microseconds each).
 pub(crate) const TURN_MESSAGES_MAX: usize = 2_048;
-/// Turns between writer and committer: one is synced while the next is decided; more would only add to the waiting.
-const TURNS_IN_FLIGHT: usize = 1;
+/// Turns between writer and committer: one is synced while the next is decided, and stays open until it is taken.
+const TURNS_IN_FLIGHT: usize = 0;
 
 /// Where a coordinator keeps its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,27 +229,59 @@ fn write(
     ended: &watch::Sender<Option<Outcome>>,
 ) {
     loop {
-        let first = match messages.recv_timeout(Duration::from_millis(writer.idle_ms())) {
+        let mut next = match messages.recv_timeout(Duration::from_millis(writer.idle_ms())) {
             Ok(first) => Some(first),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        match writer.take(first, messages, TURN_MESSAGES_MAX) {
-            Ok(turn) if turn.is_empty() => {}
-            Ok(turn) => {
-                let last = turn.last;
-                // The committer has ended: it has said why.
-                if turns.send(turn).is_err() || last {
-                    return;
-                }
-            }
-            Err(bug) => {
+        let mut turn = Turn::default();
+        loop {
+            if let Err(bug) = writer.take(&mut turn, next.take(), messages, TURN_MESSAGES_MAX) {
                 tracing::error!(%bug, "the writer stops");
                 ended.send_replace(Some(Outcome::Failed(Failed(bug.to_string()))));
                 return;
             }
+            let last = turn.last;
+            match offer(&writer, turn, turns, messages) {
+                Offer::Taken if last => return,
+                Offer::Taken => break,
+                Offer::Joined(waiting, inbound) => (turn, next) = (waiting, Some(inbound)),
+                Offer::Gone => return,
+            }
         }
     }
+}
+
+/// What became of a turn that was offered to the committer.
+enum Offer {
+    /// It is committed next.
+    Taken,
+    /// It waits, and this came meanwhile: it joins the turn.
+    Joined(Turn, Inbound),
+    /// The committer has ended: it has said why.
+    Gone,
+}
+
+/// Gives a turn to the committer as soon as that has time. What comes before may share its commit.
+fn offer(writer: &Writer, turn: Turn, turns: &Sender<Turn>, messages: &Receiver<Inbound>) -> Offer {
+    if turn.is_empty() {
+        return Offer::Taken;
+    }
+    let turn = match turns.try_send(turn) {
+        Ok(()) => return Offer::Taken,
+        Err(TrySendError::Full(turn)) => turn,
+        Err(TrySendError::Disconnected(_)) => return Offer::Gone,
+    };
+    let mut select = Select::new();
+    let taken = select.send(turns);
+    if writer.may_join(&turn, TURN_MESSAGES_MAX) {
+        select.recv(messages);
+    }
+    let ready = select.select();
+    if ready.index() == taken {
+        return ready.send(turns, turn).map_or(Offer::Gone, |()| Offer::Taken);
+    }
+    ready.recv(messages).map_or(Offer::Gone, |inbound| Offer::Joined(turn, inbound))
 }
 
 fn system_clock(newest: Timestamp) -> Arc<dyn Clock> {

@@ -14,15 +14,19 @@ use everlog_replay::codec;
 use everlog_replay::event::{self, Event};
 use everlog_replay::state::Repeat;
 use everlog_replay::{
-    Actor, Command, ConnectionNo, Envelope, Notice, Refusal, Seq, Stamp, State, Timestamp, apply, decide, notices, plan,
+    Actor, Command, ConnectionNo, Envelope, Notice, Refusal, Stamp, State, Timestamp, apply, decide, notices, plan,
 };
 use everlog_storage::Frame;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// How long a turn is kept open, in microseconds: all of it has one time, which must not lag behind by more than a person could
+/// see. A commit takes a tenth of that.
+const OPEN_US: u64 = 2_000;
+
 /// What comes out of a turn. Nothing of it may leave before the frame is durable (law 2).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Turn {
     /// The records.
     pub frame: Frame,
@@ -32,6 +36,9 @@ pub(crate) struct Turn {
     pub broadcasts: Vec<Outgoing>,
     /// The coordinator ends with this turn.
     pub last: bool,
+    /// Messages that it took, and the bytes of their frames.
+    messages: usize,
+    bytes: usize,
 }
 
 /// A message for one connection.
@@ -51,14 +58,22 @@ pub(crate) enum Delivery {
 }
 
 impl Turn {
-    fn new(first: Seq, at: Timestamp) -> Self {
-        Self { frame: Frame::new(first, at.0), deliveries: BTreeMap::new(), broadcasts: Vec::new(), last: false }
+    /// Its time, which is the same for all of it: that of its first event.
+    fn begin(&mut self, state: &State, now: Timestamp) -> Timestamp {
+        if self.frame.is_empty() {
+            self.frame.clear(state.seq + 1, now.max(state.at).0);
+        }
+        Timestamp(self.frame.at())
     }
 
     /// Whether nothing happened.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.frame.is_empty() && self.deliveries.is_empty() && self.broadcasts.is_empty() && !self.last
+    }
+
+    fn is_full(&self, most: usize) -> bool {
+        self.messages >= most || self.bytes >= super::TURN_BYTES_MAX
     }
 
     pub(super) fn deliver(&mut self, connection: ConnectionNo, delivery: Delivery) {
@@ -131,54 +146,64 @@ impl Writer {
         planned.into_iter().chain([super::TICK_MS]).min().unwrap_or(super::TICK_MS)
     }
 
-    /// Takes `first` and what waits behind it, at most `most` messages, and reads the clock once.
+    /// Takes `first` and what waits behind it into a turn, up to `most` messages in all.
     ///
     /// # Errors
     /// When the coordinator contradicts itself.
     pub(crate) fn take(
         &mut self,
+        turn: &mut Turn,
         first: Option<Inbound>,
         messages: &Receiver<Inbound>,
         most: usize,
-    ) -> Result<Turn, Bug> {
-        let mut batch: Vec<Inbound> = first.into_iter().collect();
-        let mut bytes: usize = batch.iter().map(|inbound| inbound.bytes).sum();
-        while batch.len() < most && bytes < super::TURN_BYTES_MAX {
-            let Ok(inbound) = messages.try_recv() else { break };
-            bytes += inbound.bytes;
+    ) -> Result<(), Bug> {
+        let before = (turn.bytes, turn.frame.len());
+        let mut batch = Vec::new();
+        for inbound in first.into_iter().chain(messages.try_iter()) {
+            turn.messages += 1;
+            turn.bytes += inbound.bytes;
             batch.push(inbound);
+            if turn.is_full(most) {
+                break;
+            }
         }
-        self.shared.inbox_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.shared.inbox_bytes.fetch_sub(turn.bytes - before.0, Ordering::AcqRel);
         let (now, mono_ms) = (self.shared.clock.now(), self.shared.clock.mono_ms());
-        let turn = self.turn(batch, messages.is_empty(), now, mono_ms);
-        let decided = turn.as_ref().ok().filter(|turn| !turn.frame.is_empty()).map(|turn| turn.frame.last());
+        let done = self.work(turn, batch, messages.is_empty(), now, mono_ms);
+        let decided = (turn.frame.len() > before.1).then(|| turn.frame.last());
         self.shared.pulse.turned(decided, self.shared.clock.mono_ms());
-        turn
+        done
+    }
+
+    /// Whether more may join a turn that nobody has taken yet.
+    pub(crate) fn may_join(&self, turn: &Turn, most: usize) -> bool {
+        let is_young = || self.shared.clock.now().micros_since(Timestamp(turn.frame.at())) <= OPEN_US;
+        !turn.last && !turn.is_full(most) && (turn.frame.is_empty() || is_young())
     }
 
     /// Takes a whole batch. `drained`: whether the inbox is empty now, so that silence can be told from a queue (law 9).
     ///
     /// # Errors
     /// When the coordinator contradicts itself.
-    fn turn(
+    fn work(
         &mut self,
-        batch: impl IntoIterator<Item = Inbound>,
+        turn: &mut Turn,
+        batch: Vec<Inbound>,
         drained: bool,
         now: Timestamp,
         mono_ms: i64,
-    ) -> Result<Turn, Bug> {
+    ) -> Result<(), Bug> {
         let shared = Arc::clone(&self.shared);
         let state = &mut *shared.state.write();
-        let now = now.max(state.at);
-        let mut turn = Turn::new(state.seq + 1, now);
+        let now = turn.begin(state, now);
         let watched = shared.directory.watches_tasks();
-        let mut work = Work { state, turn: &mut turn, now, mono_ms, watched, altered: false };
+        let mut work = Work { state, turn, now, mono_ms, watched, altered: false };
         for inbound in batch {
             self.message(&mut work, inbound)?;
         }
         if self.full {
             self.flush_notices(&mut work);
-            return Ok(turn);
+            return Ok(());
         }
         if drained {
             for (agent, silent_ms) in self.liveness.silent(work.state, &shared.directory, mono_ms) {
@@ -193,8 +218,7 @@ impl Writer {
         if let Some(observed) = self.observations.finished(now) {
             self.internal(&mut work, &Command::RecordObservations { observed })?;
         }
-        self.schedule(&mut work)?;
-        Ok(turn)
+        self.schedule(&mut work)
     }
 
     /// What the coordinator itself does, such as starting.
@@ -205,8 +229,8 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let (now, mono_ms) = (shared.clock.now(), shared.clock.mono_ms());
         let state = &mut *shared.state.write();
-        let now = now.max(state.at);
-        let mut turn = Turn::new(state.seq + 1, now);
+        let mut turn = Turn::default();
+        let now = turn.begin(state, now);
         let mut work = Work { state, turn: &mut turn, now, mono_ms, watched: false, altered: false };
         self.internal(&mut work, command)?;
         Ok(turn)

@@ -40,7 +40,7 @@ pub(super) async fn heal(world: &mut World) {
 fn has_ended(world: &World) -> bool {
     let wanted: u64 = world.hosts.iter().map(|host| host.wanted).sum();
     let Some(node) = &world.node else { return false };
-    let is_quiet = node.decided.is_empty() && node.core.messages.is_empty();
+    let is_quiet = node.decided.is_none() && node.core.messages.is_empty();
     wanted >= world.swarm.tasks && is_quiet && node.core.shared.state.read().counts.live() == 0
 }
 

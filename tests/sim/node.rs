@@ -14,18 +14,15 @@ use everlog_replay::{ConnectionNo, Seq};
 use everlog_storage::{DataDir, Options};
 use parking_lot::Mutex;
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// Turns between writer and committer, the one that is committed included.
-const TURNS_IN_FLIGHT: usize = 2;
 
 /// See the module.
 pub(super) struct Node {
     pub(super) core: Core,
     pub(super) sessions: Sessions,
-    pub(super) decided: VecDeque<Turn>,
+    /// The turn that waits for the committer.
+    pub(super) decided: Option<Turn>,
     connections: ConnectionNo,
     /// When the writer looks although no message came.
     due_ms: u64,
@@ -66,7 +63,7 @@ impl Node {
         let core = core.map_err(|failure| failure.to_string())?;
         let connections = core.shared.state.read().connections;
         let sessions = Sessions::default();
-        Ok(Self { core, sessions, decided: VecDeque::new(), connections, due_ms: 0, is_last: false })
+        Ok(Self { core, sessions, decided: None, connections, due_ms: 0, is_last: false })
     }
 
     pub(super) fn connect(&mut self, line: &Line, outside: &Outside) {
@@ -74,21 +71,22 @@ impl Node {
         self.sessions.open(&self.core.shared, self.connections, line, &outside.now, &outside.durable);
     }
 
-    /// Decides a turn, where one is due and the committer is not too far behind; what came of it.
-    pub(super) fn decide(&mut self, now: u64, most: usize) -> Option<&Turn> {
-        let idle = self.core.messages.is_empty() && now < self.due_ms;
-        if self.is_last || idle || self.decided.len() >= TURNS_IN_FLIGHT {
-            return None;
+    /// Decides, where something is due: a turn, or more of the one that waits for the committer. The records that are new.
+    pub(super) fn decide(&mut self, now: u64, most: usize) -> Vec<Vec<u8>> {
+        let Core { writer, messages, .. } = &mut self.core;
+        let (idle, waits) = (messages.is_empty(), self.decided.is_some());
+        let mut turn = self.decided.take().unwrap_or_default();
+        let is_due = if waits { !idle && writer.may_join(&turn, most) } else { !idle || now >= self.due_ms };
+        let known = turn.frame.len();
+        if is_due && !self.is_last {
+            let first = messages.try_recv().ok();
+            writer.take(&mut turn, first, messages, most).unwrap_or_else(|bug| panic!("{bug}"));
+            self.due_ms = now + writer.idle_ms();
         }
-        let first = self.core.messages.try_recv().ok();
-        let turn = self.core.writer.take(first, &self.core.messages, most).unwrap_or_else(|bug| panic!("{bug}"));
-        self.due_ms = now + self.core.writer.idle_ms();
-        if turn.is_empty() {
-            return None;
-        }
-        self.is_last = turn.last;
-        self.decided.push_back(turn);
-        self.decided.back()
+        self.is_last |= turn.last;
+        let records = turn.frame.records().skip(known).map(|(_, record)| record.to_vec()).collect();
+        self.decided = Some(turn).filter(|turn| !turn.is_empty());
+        records
     }
 
     /// The connections whose messages wait in the inbox.

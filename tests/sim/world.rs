@@ -195,8 +195,10 @@ impl World {
     fn write(&mut self) {
         let now = self.around.now;
         let Some(node) = self.node.as_mut().filter(|_| self.writer_stalls_until <= now) else { return };
-        let Some(turn) = node.decide(now, self.swarm.batch) else { return };
-        let records = turn.frame.records().map(|(_, record)| record.to_vec()).collect();
+        let records = node.decide(now, self.swarm.batch);
+        if records.is_empty() {
+            return;
+        }
         let envelopes = self.ledger.enter(records);
         let waiting = node.waiting();
         let state = node.core.shared.state.read();
@@ -230,7 +232,7 @@ impl World {
     fn commit(&mut self) {
         let now = self.around.now;
         let Some(node) = self.node.as_mut().filter(|_| self.committer_stalls_until <= now) else { return };
-        let Some(turn) = node.decided.pop_front() else { return };
+        let Some(turn) = node.decided.take() else { return };
         let (last, frame_last) = (turn.last, turn.frame.last());
         let cut = self.around.strike(Fault::CutInCommit);
         let once = !cut && self.around.strike(Fault::DiskError);
