@@ -32,7 +32,7 @@ pub(crate) enum BenchError {
         within: Duration,
     },
     /// The coordinator said no.
-    #[error("the coordinator refused {method}: {message}")]
+    #[error("the coordinator refused {method} ({message}); try fewer tasks or agents")]
     Refused {
         /// What was asked.
         method: String,

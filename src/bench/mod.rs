@@ -72,10 +72,10 @@ pub(crate) async fn measure(plan: &Plan, progress: Progress<'_>) -> Result<Figur
     let at = |source| BenchError::Directory { path: plan.data.clone(), source };
     // Declared first, removed last: when all processes that write into it have ended.
     let home = tempfile::Builder::new().prefix("everlog-bench-").tempdir_in(&plan.data).map_err(at)?;
-    let echo = Process::echo(home.path()).await?;
+    let data = home.path().join("data");
+    let echo = Process::echo(&data).await?;
     let mut limits = Limits::default();
     limits.probe(home.path(), &echo.told).await?;
-    let data = home.path().join("data");
     let mut figures = match plan.workload {
         Workload::Throughput => load::throughput(plan, &data, progress).await?,
         Workload::Latency => load::latency(plan, &data, progress).await?,

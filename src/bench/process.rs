@@ -49,7 +49,7 @@ impl Process {
         Self::start("echo", data, ["bench-peer", "echo"].map(OsStr::new), &[]).await
     }
 
-    /// Starts this binary in the directory of `data`, with nothing of the user's settings, and waits until it is ready.
+    /// Starts this binary beside `data`, with nothing of the user's settings, and waits until it is ready.
     async fn start<'a>(
         who: &'static str,
         data: &Path,

@@ -126,7 +126,8 @@ async fn measured(plan: &Plan, runs: u32) -> Result<Vec<Figures>, Trouble> {
     let mut measured = Vec::new();
     for _ in 0..runs {
         let mut progress = Progress::start("tasks");
-        measured.push(bench::measure(plan, &mut |done| progress.show(done, plan.tasks)).await?);
+        // Those that warm it up are beyond the end.
+        measured.push(bench::measure(plan, &mut |done| progress.show(done.min(plan.tasks), plan.tasks)).await?);
     }
     Ok(measured)
 }
