@@ -60,6 +60,7 @@
 mod agent;
 pub mod api;
 mod backoff;
+mod bench;
 #[doc(hidden)]
 pub mod cli;
 mod client;

@@ -8,6 +8,7 @@ use miette::Diagnostic;
 
 use super::terminal;
 use crate::agent::AgentError;
+use crate::bench::BenchError;
 use crate::client::{ClientError, code};
 use crate::config::ConfigError;
 use crate::coordinator::Failed;
@@ -92,6 +93,8 @@ pub(super) enum Trouble {
     Coordinator(#[from] Failed),
     #[error(transparent)]
     History(#[from] Failure),
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     #[error("there is no data directory at {}; name the one that `serve` or `run` used with --data", .0.display())]
     NoData(PathBuf),
     #[error("{0}")]
@@ -197,7 +200,9 @@ impl Trouble {
             Self::OldServer(_) | Self::NoNews(_) => Exit::Refused,
             Self::NotYet(_) => Exit::TryAgain,
             Self::TimedOut(_) => Exit::TimedOut,
-            Self::Server(_) | Self::Coordinator(_) | Self::History(_) | Self::Failed(_) => Exit::Failed,
+            Self::Server(_) | Self::Coordinator(_) | Self::History(_) | Self::Bench(_) | Self::Failed(_) => {
+                Exit::Failed
+            }
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) => Exit::Failed,
         }

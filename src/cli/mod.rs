@@ -3,6 +3,7 @@
 
 mod agent;
 mod answer;
+mod bench;
 mod call;
 mod check;
 mod closing;
@@ -49,6 +50,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{LogFormat, LogLevel};
 use color::Color;
@@ -148,6 +150,11 @@ enum Verb {
     Verify(verify::Args),
     /// Put a damaged data directory together again, in a new one
     Repair(repair::Args),
+    /// Measure how fast everlog is on this machine
+    Bench(bench::Args),
+    /// The other processes of a measurement
+    #[command(hide = true)]
+    BenchPeer(bench::Peer),
     /// Show or check the configuration
     Config(config::Args),
     /// Print a schema for other programs
@@ -191,12 +198,22 @@ impl Verb {
             Self::Log(args) => log::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Repair(args) => repair::run(&args),
+            Self::Bench(args) => bench::run(args).await,
+            Self::BenchPeer(peer) => bench::peer(peer).await,
             Self::Config(args) => config::run(args, log_format),
             Self::Schema(args) => schema::run(&args),
             Self::Health(args) => health::run(args).await,
             Self::Completions(args) => completions::completions(&args, command()),
             Self::Man(args) => completions::man(&args, command()),
             Self::ExitCodes => Ok(say(&Exit::help()).map(|()| Exit::Ok)?),
+        }
+    }
+
+    /// What it runs on. Who measures takes one thread, and no time for handing things from one to another.
+    fn runtime(&self) -> std::io::Result<Runtime> {
+        match matches!(self, Self::Bench(_) | Self::BenchPeer(_)) {
+            true => Builder::new_current_thread().enable_all().build(),
+            false => Runtime::new(),
         }
     }
 
@@ -242,7 +259,7 @@ pub fn main() -> ExitCode {
     };
     let logging = Logging::start(verb.log_level(), log_format.unwrap_or(LogFormat::Text));
     leave_out_caught_panics();
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match verb.runtime() {
         Ok(runtime) => runtime,
         Err(error) => return tell(Trouble::Failed(format!("this process cannot start: {error}"))).into(),
     };

@@ -42,7 +42,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     Trouble::unless_data(&args.data)?;
     let into = args.into.as_deref().filter(|_| args.apply && !args.dry_run);
-    let mut progress = Progress::start();
+    let mut progress = Progress::start("records");
     let repair = Repair::of(&args.data, into, |done, of| progress.show(done, of));
     drop(progress);
     let repair = repair?;

@@ -30,7 +30,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     Trouble::unless_data(&args.data)?;
-    let mut progress = Progress::start();
+    let mut progress = Progress::start("records");
     let verification = Verification::of(&args.data, |done, of| progress.show(done, of));
     drop(progress);
     let verification = verification?;

@@ -48,13 +48,16 @@ impl Snapshots {
         let disk = &*self.disk;
         let name = snapshot_name(seq);
         let fill = || {
+            // Snapshots may be deleted at any time, the directory that holds them included.
+            disk.create_dir(SNAPSHOT_DIR)?;
             disk.remove(TMP)?;
             let mut out = Hashed::new(disk.create(TMP)?);
             out.write_all(&header(seq))?;
             write(&mut out)?;
             out.finish()?;
             disk.rename(TMP, &name)?;
-            disk.sync_dir(SNAPSHOT_DIR)
+            disk.sync_dir(SNAPSHOT_DIR)?;
+            disk.sync_dir("")
         };
         fill().map_err(|error| {
             // A half-written file would keep the space that may just have run out.

@@ -1,6 +1,6 @@
 //! Snapshots: whole or skipped, and never needed.
 
-use everlog_storage::{CrashPlan, Disk, FailPlan, Fault, Finding, MemoryDisk, SNAPSHOT_EVERY, Seq};
+use everlog_storage::{CrashPlan, DataDir, Disk, FailPlan, Fault, Finding, MemoryDisk, Options, SNAPSHOT_EVERY, Seq};
 
 use crate::{append, check, open};
 
@@ -92,4 +92,14 @@ fn a_log_shorter_than_its_snapshots_is_refused() {
     // One that only pretends to know more is no witness.
     disk.rot(&name(10), |bytes| bytes[30] ^= 1);
     check(&open(&disk).unwrap().log.reader(), 1, 5);
+}
+
+#[test]
+fn the_directory_of_all_snapshots_may_be_deleted_while_the_log_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = DataDir::open(dir.path(), Options { background: false, ..Options::default() }).unwrap();
+    std::fs::remove_dir_all(dir.path().join("snapshots")).unwrap();
+    assert_eq!(opened.snapshots.newest_valid().unwrap(), None);
+    opened.snapshots.write(1, |out| out.write_all(&state(1))).unwrap();
+    assert_eq!(opened.snapshots.newest_valid().unwrap(), Some((1, state(1))));
 }

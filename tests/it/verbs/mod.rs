@@ -1,5 +1,6 @@
 //! Every verb that talks to a coordinator, with a real one: what it prints, what it does, and how it exits.
 
+mod bench;
 mod lists;
 mod live;
 mod memory;
