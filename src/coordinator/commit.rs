@@ -5,16 +5,15 @@ use super::{Delivery, Failed, Turn};
 use crate::exchange::{Inbound, Message, Outbox, Outgoing};
 use crate::failure::Failure;
 use crate::shared::Shared;
-use crossbeam_channel::{Receiver, select, tick};
 use everlog_replay::event::CoordinatorStopped;
 use everlog_replay::{Actor, Envelope, ErrorId, Notice, Seq, Timestamp, codec};
 use everlog_storage::{CommitLog, Frame};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often a full disk is looked at for space: a person who freed some waits about as long, and a look writes the reserve.
-const LOOK_FOR_SPACE_EVERY: Duration = Duration::from_secs(1);
+/// How often a full disk is looked at for space, in milliseconds: a person who freed some waits about as long, and a look writes
+/// the reserve.
+const LOOK_FOR_SPACE_EVERY_MS: i64 = 1_000;
 
 /// How the coordinator ended.
 #[derive(Clone, Debug)]
@@ -33,11 +32,13 @@ pub(crate) struct Committer {
     follow: Follow,
     /// The alert that the writer was told when the disk was full, until it was told that there is space again.
     alert: Option<ErrorId>,
+    /// When it last looked for space, in monotonic milliseconds.
+    looked_ms: i64,
 }
 
 impl Committer {
     pub(super) fn new(log: CommitLog, shared: Arc<Shared>, durable: watch::Sender<Seq>, follow: Follow) -> Self {
-        Self { log, shared, durable, ended: watch::Sender::new(None), follow, alert: None }
+        Self { log, shared, durable, ended: watch::Sender::new(None), follow, alert: None, looked_ms: 0 }
     }
 
     /// For whoever else may end the coordinator.
@@ -48,29 +49,6 @@ impl Committer {
     /// How the coordinator ends, once it has.
     pub(super) fn outcome(&self) -> watch::Receiver<Option<Outcome>> {
         self.ended.subscribe()
-    }
-
-    /// Commits turns until the last one, or until the disk fails.
-    pub(super) fn run(mut self, turns: &Receiver<Turn>) {
-        let looks = tick(LOOK_FOR_SPACE_EVERY);
-        loop {
-            let last = select! {
-                recv(turns) -> turn => match turn {
-                    Ok(turn) => {
-                        let last = turn.last;
-                        self.take(turn).map(|()| last)
-                    }
-                    Err(_) => break,
-                },
-                recv(looks) -> _ => self.look_for_space().map(|()| false),
-            };
-            match last {
-                Ok(false) => {}
-                Ok(true) => break,
-                Err(_) => return,
-            }
-        }
-        self.finish();
     }
 
     /// Commits a turn. After a failure nothing more leaves (law 14): the caller drops the committer.
@@ -85,11 +63,16 @@ impl Committer {
         })
     }
 
-    /// On a full disk: makes the reserve again as soon as there is space for it, and tells the writer.
+    /// On a full disk, now and then: makes the reserve again as soon as there is space for it, and tells the writer.
     ///
     /// # Errors
     /// When the disk fails otherwise; as in [`Self::take`].
     pub(crate) fn look_for_space(&mut self) -> Result<(), Failure> {
+        let now = self.shared.clock.mono_ms();
+        if self.log.has_reserve() && self.alert.is_none() || now < self.looked_ms + LOOK_FOR_SPACE_EVERY_MS {
+            return Ok(());
+        }
+        self.looked_ms = now;
         let kept = self.log.keep_reserve().map_err(Failure::from).inspect_err(|failure| self.fail(failure));
         kept.map(|()| self.tell_space())
     }

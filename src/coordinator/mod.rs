@@ -4,11 +4,13 @@
 //! sessions ─▶ inbox ─▶ writer (decide, apply, plan) ─▶ committer (append, sync) ─▶ outboxes ─▶ sessions
 //!                                                           └▶ follower (sled, snapshots)
 //! ```
-//! While the committer syncs one frame the writer decides the next, so the batch grows with the load and one sync serves many.
+//! While the committer syncs one frame the writer decides the next, so the batch grows with the load and one sync serves many;
+//! where nothing waits, the writer commits by itself (`drive.rs`).
 //! If the disk fails, nothing more is acknowledged and the process ends: restart is replay.
 
 mod commit;
 mod core;
+mod drive;
 mod liveness;
 mod messages;
 mod observations;
@@ -29,7 +31,8 @@ use crate::history;
 use crate::identity;
 use crate::shared::Shared;
 use commit::Outcome;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TrySendError, bounded};
+use crossbeam_channel::TrySendError;
+use drive::Driver;
 use everlog_replay::spec::Settings;
 use everlog_replay::{ConnectionNo, Timestamp};
 use everlog_storage::{DataDir, Fault, MemoryDisk, Opened, SNAPSHOT_EVERY};
@@ -38,7 +41,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// Longest time without a turn, in milliseconds: silences and ended buckets are noticed within it.
@@ -47,9 +49,6 @@ pub(crate) const TICK_MS: u64 = 250;
 pub(crate) const TURN_BYTES_MAX: usize = 16 << 20;
 /// Messages of one turn: bounds how long readers wait for the state (a few microseconds each).
 pub(crate) const TURN_MESSAGES_MAX: usize = 2_048;
-/// Turns between writer and committer: one is synced while the next is decided, and stays open until it is taken.
-const TURNS_IN_FLIGHT: usize = 0;
-
 /// Where a coordinator keeps its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -124,16 +123,16 @@ impl Engine {
         let Core { shared, writer, messages, committer, follower, store, snapshots } =
             Core::start(opened, options.settings, SNAPSHOT_EVERY, system_clock, Box::new(identity::random))?;
         let connections = AtomicU64::new(shared.state.read().connections);
-        let (turns, decided) = bounded(TURNS_IN_FLIGHT);
-        let (ended, outcome) = (committer.ended(), committer.outcome());
+        let outcome = committer.outcome();
         let mut threads = Vec::new();
         // What is in memory has no next start that a snapshot could make quicker.
         let snapshots = (options.place != Place::Memory).then_some(snapshots);
         if snapshots.is_some() {
             threads.push(spawn("everlog-follower", move || follower.run())?);
         }
-        threads.push(spawn("everlog-committer", move || committer.run(&decided))?);
-        threads.push(spawn("everlog-writer", move || write(writer, &messages, &turns, &ended))?);
+        let (driver, borrower) = Driver::new(writer, committer, messages);
+        threads.push(spawn("everlog-committer", move || borrower.run())?);
+        threads.push(spawn("everlog-writer", move || driver.run())?);
         let parts = Mutex::new(Some(Parts { store, snapshots }));
         Ok(Self { shared, connections, outcome, threads: Mutex::new(threads), parts })
     }
@@ -219,69 +218,6 @@ fn farewell(reason: &str) -> Inbound {
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     spawned.map_err(|error| Fault::io("start a thread for", name, error).into())
-}
-
-/// The writer's thread.
-fn write(
-    mut writer: Writer,
-    messages: &Receiver<Inbound>,
-    turns: &Sender<Turn>,
-    ended: &watch::Sender<Option<Outcome>>,
-) {
-    loop {
-        let mut next = match messages.recv_timeout(Duration::from_millis(writer.idle_ms())) {
-            Ok(first) => Some(first),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        let mut turn = Turn::default();
-        loop {
-            if let Err(bug) = writer.take(&mut turn, next.take(), messages, TURN_MESSAGES_MAX) {
-                tracing::error!(%bug, "the writer stops");
-                ended.send_replace(Some(Outcome::Failed(Failed(bug.to_string()))));
-                return;
-            }
-            let last = turn.last;
-            match offer(&writer, turn, turns, messages) {
-                Offer::Taken if last => return,
-                Offer::Taken => break,
-                Offer::Joined(waiting, inbound) => (turn, next) = (waiting, Some(inbound)),
-                Offer::Gone => return,
-            }
-        }
-    }
-}
-
-/// What became of a turn that was offered to the committer.
-enum Offer {
-    /// It is committed next.
-    Taken,
-    /// It waits, and this came meanwhile: it joins the turn.
-    Joined(Turn, Inbound),
-    /// The committer has ended: it has said why.
-    Gone,
-}
-
-/// Gives a turn to the committer as soon as that has time. What comes before may share its commit.
-fn offer(writer: &Writer, turn: Turn, turns: &Sender<Turn>, messages: &Receiver<Inbound>) -> Offer {
-    if turn.is_empty() {
-        return Offer::Taken;
-    }
-    let turn = match turns.try_send(turn) {
-        Ok(()) => return Offer::Taken,
-        Err(TrySendError::Full(turn)) => turn,
-        Err(TrySendError::Disconnected(_)) => return Offer::Gone,
-    };
-    let mut select = Select::new();
-    let taken = select.send(turns);
-    if writer.may_join(&turn, TURN_MESSAGES_MAX) {
-        select.recv(messages);
-    }
-    let ready = select.select();
-    if ready.index() == taken {
-        return ready.send(turns, turn).map_or(Offer::Gone, |()| Offer::Taken);
-    }
-    ready.recv(messages).map_or(Offer::Gone, |inbound| Offer::Joined(turn, inbound))
 }
 
 fn system_clock(newest: Timestamp) -> Arc<dyn Clock> {
