@@ -193,6 +193,9 @@ impl Engine {
                     written => written.map_err(|fault| Failed(fault.to_string()))?,
                 }
                 store.close();
+                for finding in store.take_findings() {
+                    tracing::warn!(%finding, "the store was closed");
+                }
             }
             Ok(())
         });

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
 use parking_lot::{Condvar, Mutex};
 
 use super::bucket::{BucketDb, Trouble};
@@ -449,14 +449,25 @@ impl Drop for Ended {
     }
 }
 
+/// The follower's thread.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    pub(crate) handle: std::thread::JoinHandle<()>,
+    /// Disconnected when it is about to end.
+    pub(crate) ended: Receiver<()>,
+}
+
 /// Starts the follower's thread.
-pub(crate) fn start(follower: Follower) -> Result<std::thread::JoinHandle<()>, Fault> {
+pub(crate) fn start(follower: Follower) -> Result<Thread, Fault> {
     let log_dir = follower.log_dir.clone();
+    let (ends, ended) = bounded(0);
     std::thread::Builder::new()
         .name("log-follower".to_owned())
         .spawn(move || {
+            let _ends = ends;
             let _ended = Ended(Arc::clone(&follower.shared));
             follower.run();
         })
+        .map(|handle| Thread { handle, ended })
         .map_err(|error| Fault::io("start the follower of", log_dir, error))
 }

@@ -15,9 +15,9 @@ mod query;
 mod run;
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
 pub use bucket::is_fenced;
@@ -38,6 +38,10 @@ use crate::{Fault, Options, Seq};
 /// Directory of the buckets inside the data directory.
 pub(crate) const LOG_DIR: &str = "log";
 
+/// How long the follower may take to end. On a disk that fails sled may wait for ever for what it wrote; nothing rests on it, and
+/// what was not fed is fed after the next opening.
+const END_MAX: Duration = Duration::from_secs(10);
+
 /// A handle on the store; cheap to clone, and for any thread.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -48,7 +52,7 @@ pub struct Store {
 struct Inner {
     shared: Arc<Shared>,
     requests: Sender<Request>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<follower::Thread>>,
     _lock: Held,
 }
 
@@ -143,7 +147,11 @@ impl Inner {
         if let Some(thread) = self.thread.lock().take() {
             // A follower that has ended already hears nothing and needs nothing.
             let _ = self.requests.send(how);
-            let _ = thread.join();
+            if thread.ended.recv_timeout(END_MAX) == Err(RecvTimeoutError::Timeout) {
+                let detail = format!("sled does not let go of it within {} s", END_MAX.as_secs());
+                return self.shared.findings.add(Finding::FeedStalled { detail });
+            }
+            let _ = thread.handle.join();
         }
     }
 }
