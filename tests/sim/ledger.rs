@@ -2,6 +2,7 @@
 //! the lives of tasks, pipelines and agents as `docs/` tells them, and nothing of lanes, leases' ends or indexes.
 
 use everlog_replay::event::AfterFailure;
+use everlog_replay::spec::OnFailure;
 use everlog_replay::{
     Actor, AgentId, ConnectionNo, Envelope, Event, PipelineId, Seq, State, TaskId, TaskStatus, Timestamp, codec,
 };
@@ -59,7 +60,16 @@ pub(super) struct TaskLine {
     timeout_at: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     timeout_ms: Option<u64>,
+    on_failure: OnFailure,
     depends_on: Vec<TaskId>,
+}
+
+impl TaskLine {
+    /// Whether what depends on it may run: it is done, or its failure is to be put up with.
+    fn lets_others_run(&self) -> bool {
+        let is_borne = self.status == TaskStatus::Failed && self.on_failure == OnFailure::Continue;
+        self.status == TaskStatus::Completed || is_borne
+    }
 }
 
 /// An agent.
@@ -177,6 +187,7 @@ impl Book {
                     timeout_at: None,
                     retry_at: None,
                     timeout_ms: e.spec.timeout_ms,
+                    on_failure: e.spec.on_failure,
                     depends_on: e.depends_on.clone(),
                 };
                 assert!(self.tasks.insert(e.task, line).is_none(), "task {} is created twice", e.task);
@@ -186,8 +197,8 @@ impl Book {
                 let agent = &self.agents[&e.agent];
                 assert!(agent.active, "law 8: {} is assigned to {}, which is not there", e.task, e.agent);
                 assert!(held < agent.slots as usize, "law 8: {} holds more than its {} slots", e.agent, agent.slots);
-                let open = |id: &TaskId| self.tasks.get(id).is_some_and(|upstream| !upstream.status.is_final());
-                assert!(!self.tasks[&e.task].depends_on.iter().any(open), "{} runs before its inputs", e.task);
+                let lacks = |id: &TaskId| self.tasks.get(id).is_some_and(|upstream| !upstream.lets_others_run());
+                assert!(!self.tasks[&e.task].depends_on.iter().any(lacks), "{} runs without its inputs", e.task);
                 let task = self.step(e.task, seq, TaskStatus::Assigned, &[TaskStatus::Pending]);
                 assert_eq!(e.attempt, task.attempt + 1, "law 8: attempts are numbered one by one");
                 assert!(task.retry_at.is_none(), "{} runs during its back-off", e.task);
