@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use everlog_storage::DataDir;
 use miette::Diagnostic;
 
 use super::terminal;
@@ -187,9 +188,9 @@ impl Trouble {
         error.into()
     }
 
-    /// Asks for a data directory that is there: a slip in its name must not look like an empty history.
+    /// Asks for a data directory that is there, be it damaged: a slip in its name must not look like an empty history.
     pub(super) fn unless_data(data: &Path) -> Result<(), Self> {
-        if data.is_dir() { Ok(()) } else { Err(Self::NoData(data.to_owned())) }
+        if DataDir::is_at(data) { Ok(()) } else { Err(Self::NoData(data.to_owned())) }
     }
 
     pub(super) fn exit(&self) -> Exit {

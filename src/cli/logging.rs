@@ -38,13 +38,11 @@ fn filter(level: LogLevel) -> EnvFilter {
     EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives(level)))
 }
 
-/// What a level means to `EnvFilter`: the store tells every page that it writes, so it has a say only where something may go wrong.
+/// What a level means to `EnvFilter`. sled is not heard: every page that it writes is a line to it, and what it can not read the
+/// store does without, and tells in its own words.
 fn directives(level: LogLevel) -> String {
     let word = level.to_possible_value().map_or_else(String::new, |word| word.get_name().to_owned());
-    match level {
-        LogLevel::Error | LogLevel::Warn => word,
-        LogLevel::Info | LogLevel::Debug | LogLevel::Trace => format!("{word},sled=warn"),
-    }
+    format!("{word},sled=off")
 }
 
 fn lines(format: LogFormat) -> Lines {
@@ -61,10 +59,7 @@ mod tests {
 
     #[test]
     fn no_level_asks_for_the_pages_of_the_store() {
-        assert_eq!(directives(LogLevel::Debug), "debug,sled=warn");
-        // It must not hear more of the store than of everything else.
-        assert_eq!(directives(LogLevel::Error), "error");
         let filter = EnvFilter::new(directives(LogLevel::Debug));
-        assert_eq!(filter.to_string(), "sled=warn,debug");
+        assert_eq!(filter.to_string(), "sled=off,debug");
     }
 }

@@ -1,6 +1,6 @@
 //! `everlog verify`: whether everything in a data directory is as it was written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -30,10 +30,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     Trouble::unless_data(&args.data)?;
-    let mut progress = Progress::start("records");
-    let verification = Verification::of(&args.data, |done, of| progress.show(done, of));
-    drop(progress);
-    let verification = verification?;
+    let verification = watched(&args.data)?;
     let rows = verification.parts.iter();
     match args.output {
         Output::Table => {
@@ -52,6 +49,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         }
     }
     Ok(if verification.is_whole() { Exit::Ok } else { Exit::Damaged })
+}
+
+/// Checks a directory, and shows a person how far it is.
+pub(super) fn watched(data: &Path) -> Result<Verification, Trouble> {
+    let mut progress = Progress::start("records");
+    Ok(Verification::of(data, |done, of| progress.show(done, of))?)
 }
 
 fn state(checked: &Checked) -> String {

@@ -57,6 +57,7 @@ impl Follower {
     pub(super) fn run(mut self) {
         let pieces = tick(SCRUB_EVERY);
         loop {
+            self.tell_findings();
             select! {
                 recv(self.durable) -> durable => match durable {
                     Ok(durable) => self.look(durable),
@@ -69,7 +70,6 @@ impl Follower {
 
     /// Takes a snapshot where one is due.
     pub(crate) fn look(&mut self, durable: Seq) {
-        self.tell_findings();
         if durable < self.newest + self.every {
             return;
         }
@@ -91,7 +91,7 @@ impl Follower {
         }
     }
 
-    /// Nothing is mended in silence.
+    /// Nothing is mended in silence: what the start found is told at once, what is found later within [`SCRUB_EVERY`].
     fn tell_findings(&self) {
         for finding in self.store.take_findings().into_iter().chain(self.snapshots.take_findings()) {
             tracing::warn!(%finding, "something was not as it should be");

@@ -1,6 +1,6 @@
 //! A damaged data directory put together again, in a new one: every record from a copy that is sound.
 
-use super::{INDEX_VERSION, Verification, index};
+use super::{INDEX_VERSION, index};
 use crate::failure::Failure;
 use everlog_replay::Seq;
 use everlog_storage::{DataDir, Fault, Log, Opened, Options, Origin, Salvage};
@@ -11,7 +11,7 @@ use std::path::Path;
 pub(crate) struct Repair {
     /// Stretches of records, in order.
     pub(crate) stretches: Vec<Stretch>,
-    /// Records of which no copy is sound; nothing after them can be used.
+    /// From the first record of which no copy is sound to the last that is known to have been there.
     pub(crate) lost: Option<(Seq, Seq)>,
 }
 
@@ -27,18 +27,22 @@ pub(crate) struct Stretch {
 }
 
 impl Repair {
-    /// Looks where every record of `data` can be had from, and writes them into the new directory `into`, if one is given;
-    /// `progress` is told how many records of how many are done. `data` is not changed.
+    /// Looks where every record of `data` can be had from, and writes them into the new directory `into`, if one is given: it is
+    /// made with the first of them, since without a record it would be the start of another history. `progress` is told how many
+    /// records of how many are done. `data` is not changed.
     ///
     /// # Errors
-    /// When one of them can not be read or written, or `into` holds something already.
+    /// When one of them can not be read or written.
     pub(crate) fn of(data: &Path, into: Option<&Path>, mut progress: impl FnMut(Seq, Seq)) -> Result<Self, Failure> {
         let scratch = tempfile::tempdir().map_err(|error| Fault::io("create", std::env::temp_dir(), error))?;
         let salvage = Salvage::new(data, scratch.path())?;
-        let mut target = into.map(fresh).transpose()?;
+        let mut target = None;
         let mut repair = Self::default();
         let (mut next, last) = (1, salvage.last_known());
         while let Some((origin, frame)) = salvage.frame(next) {
+            if target.is_none() {
+                target = into.map(create).transpose()?;
+            }
             if let Some(target) = &mut target {
                 target.log.append(&frame)?;
             }
@@ -59,24 +63,10 @@ impl Repair {
             Some(_) | None => self.stretches.push(stretch),
         }
     }
-
-    /// What the new directory holds, checked like any other.
-    ///
-    /// # Errors
-    /// When it can not be read.
-    pub(crate) fn check(into: &Path) -> Result<Verification, Failure> {
-        Verification::of(into, |_, _| ())
-    }
 }
 
-fn fresh(into: &Path) -> Result<Opened, Failure> {
-    let options = Options { index, index_version: INDEX_VERSION, ..Options::default() };
-    let opened = DataDir::open(into, options)?;
-    if opened.report.created {
-        return Ok(opened);
-    }
-    let detail = "it holds a log already, and a repair writes into a new directory only".to_owned();
-    Err(Fault::NotADataDir { path: into.to_owned(), detail }.into())
+fn create(into: &Path) -> Result<Opened, Fault> {
+    DataDir::open(into, Options { index, index_version: INDEX_VERSION, ..Options::default() })
 }
 
 /// The sound snapshots come along: the check compares them with what the new log amounts to.

@@ -31,6 +31,8 @@ pub(crate) struct Checked {
 const HEALS: &str = "a start does without it, for everything is in the commit log";
 const SLOT_DAMAGED: &str =
     "one of its two slots is unreadable; the other one says enough, and a start writes both anew";
+/// No damage: it may be deleted.
+const NO_STORE: &str = "there is none; a start feeds it from the commit log";
 /// No damage: a crash leaves such ends.
 const TORN: &str = "the rest of a batch that was never acknowledged stands at its end; a start cuts it off";
 
@@ -42,7 +44,7 @@ impl Verification {
     pub(crate) fn of(data: &Path, progress: impl FnMut(Seq, Seq)) -> Result<Self, Failure> {
         let verifier = match Verifier::new(data) {
             Ok(verifier) => verifier,
-            Err(fault @ (Fault::Corrupt { .. } | Fault::FutureFormat { .. })) => {
+            Err(fault @ Fault::FutureFormat { .. }) => {
                 return Ok(Self { parts: vec![Checked::damaged("anchor", String::new(), fault.to_string())] });
             }
             Err(fault) => return Err(fault.into()),
@@ -60,7 +62,7 @@ impl Verification {
 
     /// The commit log with its anchor, and on the way every snapshot.
     fn log(&mut self, verifier: &Verifier, mut progress: impl FnMut(Seq, Seq)) -> Result<(), Failure> {
-        let of = verifier.anchored();
+        let of = verifier.anchored().unwrap_or(0);
         let mut fold = Fold {
             state: State::default(),
             snapshots: verifier.snapshots().list()?.into_iter().collect(),
@@ -71,7 +73,7 @@ impl Verification {
             if fold.failed.is_none() {
                 fold.failed = fold.frame(frame, verifier).err();
             }
-            progress(frame.last(), of);
+            progress(frame.last(), of.max(frame.last()));
         });
         if let Some(failure) = fold.failed.take() {
             self.parts.push(Checked::damaged("log", String::new(), failure.to_string()));
@@ -80,18 +82,12 @@ impl Verification {
             Ok(report) => {
                 let commit = Checked::whole("commit", format!("{} records", report.last));
                 let note = (!report.findings.is_empty()).then(|| TORN.to_owned());
-                self.parts.push(Checked { note, ..commit });
-                let anchor = Checked::whole("anchor", format!("up to record {of}"));
-                let damage = verifier.anchor_slot_damaged().then(|| SLOT_DAMAGED.to_owned());
-                self.parts.push(Checked { damage, ..anchor });
+                self.parts.extend([Checked { note, ..commit }, anchor(verifier)]);
                 fold.rest(verifier, report.last)?;
             }
             Err(fault @ (Fault::Corrupt { .. } | Fault::FutureFormat { .. })) => {
-                self.parts.push(Checked::damaged(
-                    "commit",
-                    format!("{} records before the damage", fold.state.seq),
-                    fault.to_string(),
-                ));
+                let held = format!("{} records before the damage", fold.state.seq);
+                self.parts.extend([Checked::damaged("commit", held, fault.to_string()), anchor(verifier)]);
             }
             Err(fault) => return Err(fault.into()),
         }
@@ -106,7 +102,12 @@ impl Verification {
             return Ok(());
         }
         let options = Options { index, index_version: INDEX_VERSION, ..Options::default() };
-        for first in verifier.buckets()? {
+        let buckets = verifier.buckets()?;
+        if buckets.is_empty() {
+            let note = Some(NO_STORE.to_owned());
+            self.parts.push(Checked { note, ..Checked::whole("store", "nothing".to_owned()) });
+        }
+        for first in buckets {
             let scratch = tempfile::tempdir().map_err(|error| Fault::io("create", std::env::temp_dir(), error))?;
             let part = format!("store from record {first}");
             self.parts.push(match verifier.bucket(first, &options, scratch.path())? {
@@ -115,6 +116,17 @@ impl Verification {
             });
         }
         Ok(())
+    }
+}
+
+/// Both slots of the anchor: one of them may be damaged, or what counts of them.
+fn anchor(verifier: &Verifier) -> Checked {
+    match verifier.anchored() {
+        Ok(seq) => {
+            let damage = verifier.anchor_slot_damaged().then(|| SLOT_DAMAGED.to_owned());
+            Checked { damage, ..Checked::whole("anchor", format!("up to record {seq}")) }
+        }
+        Err(fault) => Checked::damaged("anchor", String::new(), fault.to_string()),
     }
 }
 

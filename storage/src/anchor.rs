@@ -33,7 +33,7 @@ pub(crate) struct Anchor {
 }
 
 /// What an anchor on disk says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Default)]
 pub(crate) struct Witness {
     pub(crate) head: Head,
     /// A slot that had been written is unreadable; the other one stands in for it.

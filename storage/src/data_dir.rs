@@ -96,6 +96,12 @@ pub struct ReadOnly {
 pub struct DataDir;
 
 impl DataDir {
+    /// Whether something of a data directory is at `path`, be it damaged.
+    pub fn is_at(path: impl AsRef<Path>) -> bool {
+        let parts = [ANCHOR, COMMIT_DIR, SNAPSHOT_DIR, LOG_DIR];
+        parts.iter().any(|part| path.as_ref().join(part).exists())
+    }
+
     /// Opens the directory at `path` for this process alone, making it where there is none.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Opened, Fault> {
         Self::open_on(Arc::new(RealDisk::new(path.as_ref())), options)
@@ -111,7 +117,7 @@ impl DataDir {
             None => {
                 create(&*disk, &options)?;
                 report.created = true;
-                Witness { head: Head::default(), slot_damaged: false }
+                Witness::default()
             }
         };
         let snapshots = Snapshots::new(Arc::clone(&disk), Some(Arc::clone(&lock)));
@@ -201,10 +207,12 @@ fn anchor_lost(disk: &dyn Disk) -> Fault {
 
 /// What it means, to whoever only reads, that there is no anchor.
 pub(crate) fn without_anchor(disk: &dyn Disk) -> Result<Fault, Fault> {
-    if list_segments(disk)?.is_empty() {
-        return Ok(Fault::NotADataDir { path: path_of(disk, ""), detail: "it has no anchor".to_owned() });
+    for dir in [COMMIT_DIR, SNAPSHOT_DIR, LOG_DIR] {
+        if !disk.list(dir).map_err(fault(disk, "list", dir))?.is_empty() {
+            return Ok(anchor_lost(disk));
+        }
     }
-    Ok(anchor_lost(disk))
+    Ok(Fault::NotADataDir { path: path_of(disk, ""), detail: "it has no anchor".to_owned() })
 }
 
 /// Whether the first segment has a header and nothing else.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crate::anchor::Anchor;
 use crate::data_dir::LOCK;
 use crate::disk::{Access, DirLock, Disk, RealDisk};
-use crate::reader::{LogReader, LogShared};
 use crate::segment::{Cursor, Segment, Step, list_segments};
 use crate::snapshots::Snapshots;
 use crate::store::{BucketCopy, bucket_firsts};
@@ -18,12 +17,13 @@ use crate::{Fault, Frame, Seq};
 /// A damaged directory, looked through for sound frames.
 #[derive(Debug)]
 pub struct Salvage {
-    log: LogReader,
+    disk: Arc<dyn Disk>,
     /// Sound frames by their first record.
     places: BTreeMap<Seq, Place>,
     buckets: Vec<BucketCopy>,
     snapshots: Snapshots,
-    anchored: Seq,
+    /// What the anchor and the snapshots say that there was.
+    witnessed: Seq,
     _lock: Arc<DirLock>,
 }
 
@@ -56,27 +56,27 @@ impl Salvage {
         for first in &segments {
             scan(&*disk, *first, &mut places)?;
         }
-        // A damaged anchor is part of what is to be mended.
-        let anchored = Anchor::read(&*disk).ok().flatten().map_or(0, |witness| witness.head.seq);
+        // A damaged anchor is part of what is to be mended. A log without one had a record, as far as anybody knows.
+        let anchored = Anchor::read(&*disk).ok().flatten().map_or(1, |witness| witness.head.seq);
         let mut buckets = Vec::new();
         for first in bucket_firsts(&*disk)? {
             buckets.extend(BucketCopy::open(&*disk, first, scratch)?);
         }
         let snapshots = Snapshots::new(Arc::clone(&disk), Some(Arc::clone(&lock)));
-        let log = LogReader { shared: Arc::new(LogShared::new(disk, segments, true)) };
-        Ok(Self { log, places, buckets, snapshots, anchored, _lock: lock })
+        let newest = snapshots.newest_valid().ok().flatten().map_or(0, |(seq, _)| seq);
+        Ok(Self { disk, places, buckets, snapshots, witnessed: anchored.max(newest), _lock: lock })
     }
 
     /// The last record that is known to have been there.
     pub fn last_known(&self) -> Seq {
         let placed = self.places.values().map(|place| place.last);
-        placed.chain(self.buckets.iter().map(BucketCopy::last)).chain([self.anchored]).max().unwrap_or(0)
+        placed.chain(self.buckets.iter().map(BucketCopy::last)).chain([self.witnessed]).max().unwrap_or(0)
     }
 
     /// The records from `next` on as far as they stand together somewhere; `None` where no copy is sound.
     pub fn frame(&self, next: Seq) -> Option<(Origin, Frame)> {
         let from_log = || self.read(next).map(|frame| (Origin::CommitLog, frame));
-        let from_store = || self.buckets.iter().rev().find_map(|bucket| bucket.frame(&self.log, next));
+        let from_store = || self.buckets.iter().rev().find_map(|bucket| bucket.frame(next));
         from_log().or_else(|| from_store().map(|frame| (Origin::Store, frame)))
     }
 
@@ -87,7 +87,7 @@ impl Salvage {
 
     fn read(&self, next: Seq) -> Option<Frame> {
         let (_, place) = self.places.range(..=next).next_back().filter(|(_, place)| place.last >= next)?;
-        let disk = &*self.log.shared.disk;
+        let disk = &*self.disk;
         let segment = Segment::open(disk, place.segment, Access::Read).ok()?;
         let mut frame = Frame::default();
         match Cursor::new(segment, place.offset).next(disk, &mut frame) {

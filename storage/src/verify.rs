@@ -21,7 +21,8 @@ use crate::{Fault, Frame, Options, Seq};
 #[derive(Debug)]
 pub struct Verifier {
     shared: Arc<LogShared>,
-    witness: Witness,
+    /// What the anchor says, or what is wrong with it.
+    witness: Result<Witness, Fault>,
     snapshots: Snapshots,
     _lock: Arc<DirLock>,
 }
@@ -30,11 +31,17 @@ impl Verifier {
     /// Locks the directory at `path` and reads how far its log was acknowledged.
     ///
     /// # Errors
-    /// When another process works on it, it is no data directory, or its anchor is damaged.
+    /// When another process works on it, it is no data directory, or a newer release wrote it.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, Fault> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.as_ref()));
-        let Some(witness) = Anchor::read(&*disk)? else {
-            return Err(without_anchor(&*disk)?);
+        let witness = Anchor::read(&*disk).and_then(|witness| match witness {
+            Some(witness) => Ok(witness),
+            None => Err(without_anchor(&*disk)?),
+        });
+        // Its damage is no reason to leave the log unread.
+        let witness = match witness {
+            Ok(_) | Err(Fault::Corrupt { .. }) => witness,
+            Err(fault) => return Err(fault),
         };
         let lock = Arc::new(disk.lock(LOCK)?);
         let snapshots = Snapshots::new(Arc::clone(&disk), Some(Arc::clone(&lock)));
@@ -43,18 +50,20 @@ impl Verifier {
         Ok(Self { shared, witness, snapshots, _lock: lock })
     }
 
-    /// Number of records that were acknowledged, at least.
-    pub fn anchored(&self) -> Seq {
-        self.witness.head.seq
+    /// Number of records that were acknowledged, at least; the error says why the anchor does not tell.
+    pub fn anchored(&self) -> Result<Seq, &Fault> {
+        self.witness.as_ref().map(|witness| witness.head.seq)
     }
 
-    /// Checks every frame of the commit log, shows it, and compares their end with the anchor.
+    /// Checks every frame of the commit log, shows it, and compares their end with the anchor, where that can be read.
     ///
     /// # Errors
     /// The first damage, with the records that cannot be read.
     pub fn log(&self, show: impl FnMut(&Frame)) -> Result<OpenReport, Fault> {
         let mut report = OpenReport::default();
-        let tail = verify_tail(&self.shared, &self.witness, &self.snapshots, 1, &mut report, show)?;
+        let unknown = Witness::default();
+        let witness = self.witness.as_ref().unwrap_or(&unknown);
+        let tail = verify_tail(&self.shared, witness, &self.snapshots, 1, &mut report, show)?;
         self.shared.set_durable(report.last);
         report.findings.extend(tail.torn(&*self.shared.disk));
         Ok(report)
@@ -62,7 +71,7 @@ impl Verifier {
 
     /// Whether one of the anchor's two slots is unreadable, so that the other one stood in for it.
     pub fn anchor_slot_damaged(&self) -> bool {
-        self.witness.slot_damaged
+        self.witness.as_ref().is_ok_and(|witness| witness.slot_damaged)
     }
 
     /// The snapshots, to be compared with what the log amounts to.

@@ -189,6 +189,7 @@ fn experiment(original: &Original, mutation: &Mutation) -> Vec<&'static str> {
             process.signal(Signal::TERM);
             let ended = process.end();
             assert_eq!(ended.code, 0, "{told}: {ended:#?}");
+            check_told(&verified, &ended, &told);
             match (check(original, &data, &told), verified.code) {
                 (true, 0) => vec!["harmless"],
                 (true, _) => vec!["healed"],
@@ -196,6 +197,24 @@ fn experiment(original: &Original, mutation: &Mutation) -> Vec<&'static str> {
                 (false, _) => panic!("{told}: `verify` said nothing"),
             }
         }
+    }
+}
+
+/// What a start meets on its way and does without, it tells: a slot of the anchor, and every snapshot behind the last whole one.
+fn check_told(verified: &Ended, ended: &Ended, told: &str) {
+    let verified: Value = serde_json::from_str(&verified.stdout).unwrap();
+    let parts = verified["parts"].as_array().unwrap().iter();
+    let parts = parts.map(|part| (part["part"].as_str().unwrap(), !part["damage"].is_null()));
+    let mut snapshots = BTreeMap::new();
+    for (part, damaged) in parts {
+        if let Some(seq) = part.strip_prefix("snapshot ") {
+            snapshots.insert(seq.parse::<u64>().unwrap(), damaged);
+        }
+        let mended = part != "anchor" || !damaged || ended.stderr.contains("one of its two slots was unreadable");
+        assert!(mended, "{told}: mended in silence: {ended:#?}");
+    }
+    for (seq, _) in snapshots.iter().rev().take_while(|(_, damaged)| **damaged) {
+        assert!(ended.stderr.contains(&format!("{seq:020}.snap")), "{told}: passed over in silence: {ended:#?}");
     }
 }
 

@@ -31,6 +31,8 @@ mod quirks;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod terminal;

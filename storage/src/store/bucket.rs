@@ -134,16 +134,18 @@ const DISK_ERRNOS: [i32; 7] = [
 const LOCK_WORDS: &str = "could not acquire lock";
 
 fn sort(error: &sled::Error) -> Trouble {
-    let disk = match error {
-        sled::Error::Io(io) => {
-            io.raw_os_error().is_some_and(|errno| DISK_ERRNOS.contains(&errno)) || io.to_string().contains(LOCK_WORDS)
-        }
-        sled::Error::Corruption { .. }
+    let of_the_disk = |io: &io::Error| {
+        io.raw_os_error().is_some_and(|errno| DISK_ERRNOS.contains(&errno)) || io.to_string().contains(LOCK_WORDS)
+    };
+    match error {
+        sled::Error::Io(io) if of_the_disk(io) => Trouble::Disk(error.to_string()),
+        // Its own words hold a backtrace.
+        sled::Error::Corruption { .. } => Trouble::Damaged("sled finds it corrupted".to_owned()),
+        sled::Error::Io(_)
         | sled::Error::CollectionNotFound(_)
         | sled::Error::Unsupported(_)
-        | sled::Error::ReportableBug(_) => false,
-    };
-    if disk { Trouble::Disk(error.to_string()) } else { Trouble::Damaged(error.to_string()) }
+        | sled::Error::ReportableBug(_) => Trouble::Damaged(error.to_string()),
+    }
 }
 
 fn disk_trouble(error: io::Error) -> Trouble {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::LOG_DIR;
 use super::bucket::{BucketDb, Trouble};
 use super::mark::Mark;
-use super::run::frames;
+use super::run::{frames, stored};
 use crate::disk::{Disk, fault, path_of};
 use crate::reader::LogReader;
 use crate::segment::numbered;
@@ -43,12 +43,10 @@ impl BucketCopy {
         self.db.fed().unwrap_or(0)
     }
 
-    /// Records from `next` on, if they are here and whole.
-    pub(crate) fn frame(&self, log: &LogReader, next: Seq) -> Option<Frame> {
+    /// Records from `next` on, if they are here and whole. No log is asked: where one is damaged, it keeps back its own only.
+    pub(crate) fn frame(&self, next: Seq) -> Option<Frame> {
         let (first, value) = self.db.run_of(next).ok()?;
-        let mut frame = frames(log, first, &value, next).ok()??.into_iter().next()?;
-        frame.trim_start(next);
-        Some(frame)
+        stored(first, &value, next)
     }
 
     /// Compares it with the log; the last record in it, or what is wrong with it.

@@ -148,6 +148,18 @@ pub(crate) fn frames(log: &LogReader, first: Seq, value: &[u8], from: Seq) -> Re
     Ok((!frames.is_empty()).then_some(frames))
 }
 
+/// The records from `from` on that stand together in a checked value. `None` where it only refers to the commit log: then it is
+/// the commit log alone that has them.
+pub(crate) fn stored(first: Seq, value: &[u8], from: Seq) -> Option<Frame> {
+    let group = groups(first, value).find(|group| from < group.first + Seq::from(group.count))?;
+    let mut frame = Frame::default();
+    if !frame.load(group.first, group.at, group.count, group.content?) {
+        return None;
+    }
+    frame.trim_start(from);
+    Some(frame)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +191,9 @@ mod tests {
         let value = run.finish();
         let groups: Vec<_> = groups(1, &value).map(|g| (g.first, g.at, g.count, g.content.is_some())).collect();
         assert_eq!(groups, [(1, 5, 1, true), (2, 5, 1, false), (3, 5, 1, true)]);
+        let stored = |from| stored(1, &value, from).map(|frame| frame.record(from).map(<[u8]>::to_vec));
+        assert_eq!(stored(1), Some(Some(b"small".to_vec())));
+        assert_eq!((stored(2), stored(4)), (None, None));
+        assert_eq!(stored(3), Some(Some(b"after".to_vec())), "its neighbour is large, and it stands here all the same");
     }
 }

@@ -1,0 +1,202 @@
+//! Damage: what `verify` and a start say of it, and what `repair` makes of it, in a new directory and nowhere else.
+
+use crate::bad_input::log;
+use crate::harness::{Ended, Process, Server, everlog};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Exit code of what is damaged.
+const DAMAGED: i32 = 65;
+/// Longer than a value of the store may be.
+const LARGE: usize = 8_000;
+const SEGMENT: &str = "data/commit/00000000000000000001.seg";
+
+/// Values of these lengths in a memory, and a coordinator that has ended well.
+fn grown(lengths: &[usize]) -> Server {
+    let mut server = Server::start();
+    let mut peer = server.peer();
+    for (n, length) in lengths.iter().enumerate() {
+        peer.request("memory/set", json!({"key": format!("k{n}"), "value": "x".repeat(*length)}));
+    }
+    drop(peer);
+    server.terminate().expect_code(0);
+    server
+}
+
+/// `everlog ARGS` beside the data directory.
+fn run(server: &Server, args: &[&str]) -> Ended {
+    let mut command = everlog(args);
+    command.current_dir(server.home());
+    Process::start(command).end()
+}
+
+fn json_of(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
+}
+
+/// What a directory holds, but for the lock.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let files = names.filter(|path| path.is_file() && !path.ends_with("lock"));
+    files.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect()
+}
+
+/// Changes a file, which must be changed by that.
+fn rot(server: &Server, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = server.home().join(name);
+    let before = fs::read(&path).unwrap();
+    let mut bytes = before.clone();
+    change(&mut bytes);
+    assert_ne!(bytes, before, "{name} is as it was");
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_lost_log_is_built_again_from_the_store() {
+    let damages: [fn(&Server); 3] = [
+        |server| fs::remove_dir_all(server.home().join("data/commit")).unwrap(),
+        |server| fs::remove_file(server.home().join(SEGMENT)).unwrap(),
+        |server| rot(server, SEGMENT, |bytes| bytes[10] ^= 1),
+    ];
+    for damage in damages {
+        let mut server = grown(&[10; 20]);
+        let events = log(&server.data());
+        damage(&server);
+        run(&server, &["verify", "--data", "data"]).expect_code(DAMAGED);
+        let ended = run(&server, &["repair", "--data", "data", "--apply", "--into", "new", "--output", "json"]);
+        let ended = ended.expect_code(0);
+        let all = json!([{"first": 1, "last": events.len(), "origin": "store"}]);
+        assert_eq!(json_of(&ended), json!({"stretches": all, "lost": null, "into": "new"}));
+        ended.expect_told(&["new is whole; use it in place of data"]);
+        assert_eq!(log(&server.home().join("new")), events);
+        fs::remove_dir_all(server.data()).unwrap();
+        fs::rename(server.home().join("new"), server.data()).unwrap();
+        server.restart();
+        assert_eq!(server.peer().request("memory/get", json!({"key": "k19"}))["value"], "x".repeat(10));
+    }
+}
+
+#[test]
+fn a_record_without_a_second_copy_costs_what_comes_after_it_and_says_so() {
+    let server = grown(&[10, 10, LARGE, 10]);
+    let events = log(&server.data());
+    let large = 1 + events.iter().position(|event| event.to_string().len() > LARGE).unwrap();
+    let (had, last) = (large - 1, events.len());
+    fs::remove_dir_all(server.home().join("data/commit")).unwrap();
+    let lost = format!("records {large} to {last} are lost, for no copy of record {large} is sound");
+    let ended = run(&server, &["repair", "--data", "data"]).expect_code(DAMAGED);
+    ended.expect_told(&[&lost, &format!("`--apply --into DIR` writes those up to record {had}")]);
+    assert!(ended.stdout.lines().last().is_some_and(|line| line.ends_with("lost")), "{ended:?}");
+    let repair = ["repair", "--data", "data", "--apply", "--into", "new", "--output", "ndjson"];
+    let ended = run(&server, &repair).expect_code(DAMAGED);
+    ended.expect_told(&[&lost, &format!("use new in place of data: it is whole and ends with record {had}")]);
+    let lines: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let stretch = |first, last, origin| json!({"first": first, "last": last, "origin": origin});
+    assert_eq!(lines, [stretch(1, had, "store"), stretch(large, last, "lost")]);
+    assert_eq!(log(&server.home().join("new")), events[..had]);
+    run(&server, &["verify", "--data", "new"]).expect_code(0);
+}
+
+#[test]
+fn where_nothing_is_left_nothing_is_written() {
+    let server = grown(&[10]);
+    for part in ["commit", "log"] {
+        fs::remove_dir_all(server.data().join(part)).unwrap();
+    }
+    let ended = run(&server, &["repair", "--data", "data", "--apply", "--into", "new"]).expect_code(DAMAGED);
+    ended.expect_told(&["are lost", "a backup may have them; nothing was written"]);
+    fs::remove_file(server.data().join("anchor")).unwrap();
+    run(&server, &["repair", "--data", "data", "--apply", "--into", "new"]).expect_code(DAMAGED);
+    assert!(!server.home().join("new").exists());
+}
+
+#[test]
+fn what_the_log_forgot_is_lost_when_a_snapshot_knows_of_it() {
+    let server = grown(&[10; 5]);
+    let last = log(&server.data()).len();
+    fs::remove_file(server.data().join("anchor")).unwrap();
+    fs::remove_dir_all(server.data().join("log")).unwrap();
+    rot(&server, SEGMENT, |bytes| {
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        bytes[end - 20..].fill(0);
+    });
+    let ended = run(&server, &["repair", "--data", "data", "--output", "json"]).expect_code(DAMAGED);
+    assert_eq!(json_of(&ended)["lost"]["last"], last);
+}
+
+#[test]
+fn a_repair_writes_into_a_new_directory_only() {
+    let (server, other) = (grown(&[10]), grown(&[10]));
+    rot(&other, "data/anchor", |bytes| bytes[20] ^= 1);
+    fs::create_dir(server.home().join("keep")).unwrap();
+    fs::write(server.home().join("keep/letter.txt"), "dear").unwrap();
+    let other_data = other.data();
+    let before = (files(&other_data), files(&server.data()));
+    for (into, words) in [
+        (other_data.to_str().unwrap(), "holds something already"),
+        ("keep", "keep holds something already; name a directory that is not there yet"),
+        ("data", "holds something already"),
+        ("data/new", "data/new is inside the damaged directory"),
+        ("./keep/../data/new/er", "is inside the damaged directory"),
+    ] {
+        let ended = run(&server, &["repair", "--data", "data", "--apply", "--into", into]).expect_code(2);
+        ended.expect_told(&[words]);
+        assert_eq!(ended.stdout, "");
+    }
+    assert_eq!((files(&other_data), files(&server.data())), before);
+    assert!(!server.home().join("keep/lock").exists() && !server.data().join("new").exists());
+    run(&server, &["repair", "--data", "data", "--into", "new"]).expect_code(2).expect_told(&["--apply"]);
+}
+
+#[test]
+fn a_healthy_directory_needs_no_repair_and_a_stranger_gets_none() {
+    let server = grown(&[10]);
+    let ended = run(&server, &["repair", "--data", "data"]).expect_code(0);
+    ended.expect_told(&["every record is in the commit log; should a start refuse the directory"]);
+    fs::create_dir(server.home().join("mine")).unwrap();
+    for verb in ["verify", "repair", "log"] {
+        let ended = run(&server, &[verb, "--data", "mine"]).expect_code(3);
+        ended.expect_told(&["there is no data directory at mine; name the one that `serve` or `run` used"]);
+    }
+    assert_eq!(fs::read_dir(server.home().join("mine")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_start_finds_it_tells_at_once() {
+    let mut server = grown(&[10; 20]);
+    let snapshot = fs::read_dir(server.data().join("snapshots")).unwrap().last().unwrap().unwrap().file_name();
+    rot(&server, &format!("data/snapshots/{}", snapshot.to_str().unwrap()), |bytes| bytes[40] ^= 1);
+    server.restart();
+    server.process().until_told("its hash is wrong; it is skipped and may be deleted");
+    server.terminate().expect_code(0);
+    rot(&server, "data/log/00000000000000000001/db", |bytes| bytes.fill(0));
+    server.restart();
+    server.process().until_told("the store's bucket from record 1 was damaged");
+    server.terminate().expect_code(0);
+}
+
+#[test]
+fn verify_looks_at_everything_whatever_it_finds_first() {
+    let server = grown(&[10; 20]);
+    let verified = |code| json_of(&run(&server, &["verify", "--data", "data", "--output", "json"]).expect_code(code));
+    let part = |verified: &Value, name: &str| {
+        let parts = verified["parts"].as_array().unwrap();
+        parts.iter().find(|part| part["part"] == name).cloned().unwrap_or_else(|| panic!("{name}: {verified}"))
+    };
+    rot(&server, "data/anchor", |bytes| bytes.fill(7));
+    let found = verified(DAMAGED);
+    assert!(part(&found, "anchor")["damage"].as_str().unwrap().contains("neither of its two slots"), "{found}");
+    for whole in ["commit", "store from record 1"] {
+        assert_eq!(part(&found, whole)["damage"], Value::Null);
+    }
+    // A snapshot of sled's own.
+    fs::write(server.data().join("log/00000000000000000001/snap.0000000000000010"), [0xa5; 200]).unwrap();
+    let ended = run(&server, &["verify", "--data", "data"]).expect_code(DAMAGED);
+    ended.expect_told(&["store from record 1: sled finds it corrupted; a start does without it"]);
+    assert!(!ended.stderr.contains("ERROR") && !ended.stderr.contains("backtrace"), "{ended:?}");
+    fs::remove_dir_all(server.data().join("log")).unwrap();
+    let note = part(&verified(DAMAGED), "store")["note"].clone();
+    assert_eq!(note, "there is none; a start feeds it from the commit log");
+}
