@@ -201,10 +201,12 @@ fn anchor_lost(disk: &dyn Disk) -> Fault {
 
 /// What it means, to whoever only reads, that there is no anchor.
 pub(crate) fn without_anchor(disk: &dyn Disk) -> Result<Fault, Fault> {
-    if list_segments(disk)?.is_empty() {
-        return Ok(Fault::NotADataDir { path: path_of(disk, ""), detail: "it has no anchor".to_owned() });
+    for dir in [COMMIT_DIR, SNAPSHOT_DIR, LOG_DIR] {
+        if !disk.list(dir).map_err(fault(disk, "list", dir))?.is_empty() {
+            return Ok(anchor_lost(disk));
+        }
     }
-    Ok(anchor_lost(disk))
+    Ok(Fault::NotADataDir { path: path_of(disk, ""), detail: "it has no anchor".to_owned() })
 }
 
 /// Whether the first segment has a header and nothing else.
