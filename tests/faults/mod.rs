@@ -2,6 +2,7 @@
 //!
 //! Part of the integration tests; `tests/faults/campaign NAME` runs the long form of each.
 
+mod damage;
 mod full;
 mod history;
 mod points;
