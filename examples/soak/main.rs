@@ -6,13 +6,15 @@
 //! cargo run --release --example soak -- --minutes 1 --kills 1
 //! ```
 //!
-//! Every line is one interval. Flat lines are wanted: memory and open files of each life must come to rest; at the end it says
-//! whether they have, and whether every pipeline came to its end.
+//! Every line is one interval. Flat lines are wanted, of memory, open files, disk, throughput and latency, within each life and over
+//! all of them; at the end it says whether they are, and whether every pipeline came to its end. Exit codes: 0 they are, 1 they are
+//! not, 2 it was too short to tell.
 
 mod faults;
 mod gauge;
 mod load;
 mod process;
+mod verdict;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -90,5 +92,5 @@ async fn main() -> Result<ExitCode, Trouble> {
     let verdict = gauge.verdict(&load);
     coordinator.stop().await?;
     println!("{verdict}");
-    Ok(if verdict.is_flat() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(verdict.exit_code().into())
 }

@@ -2,6 +2,7 @@
 //!
 //! Part of the integration tests; `tests/faults/campaign NAME` runs the long form of each.
 
+mod damage;
 mod full;
 mod history;
 mod points;
@@ -12,6 +13,7 @@ mod shim;
 mod trace;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
@@ -45,6 +47,11 @@ fn for_each<T: Display + Send>(items: impl IntoIterator<Item = T, IntoIter: Send
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} failed: {failed:#?}", failed.len());
+}
+
+/// Says it past the capture of a test's output, so that the log of CI has what was tried and what was not.
+fn tell(what: impl Display) {
+    writeln!(std::io::stderr(), "{what}").unwrap();
 }
 
 /// A directory for one experiment: in memory where there is such a place, for it is made and thrown away by the thousand.

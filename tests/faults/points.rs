@@ -4,12 +4,17 @@
 use super::session::{Break, Session};
 use super::shim::{Action, Fault, Shim};
 use super::{Dice, for_each, seed, setting};
+use crate::harness::Ended;
 use serde_json::Value;
 use std::fmt;
 
 /// In CI every so many-th step of a session is tried, from another one on every time.
 const STRIDE: u64 = 7;
 
+/// A session has more steps than this, or the shim is not between it and the disk.
+const STEPS_MIN: u64 = 1_000;
+/// By how many steps sessions differ at most: some work goes side by side, and changes that meet are written together.
+const SPREAD: u64 = 100;
 /// Steps of a start on what a killed process left, about.
 const RECOVERY: u64 = 60;
 /// Steps from the end of a session in which the store is closed, about.
@@ -36,27 +41,43 @@ fn undisturbed() -> (Value, u64) {
     let shim = Shim::new(session.home(), &session.data(), None);
     session.run(Some(&shim)).unwrap();
     assert!(session.segments() > 1, "the log goes on in another segment");
-    (session.outcome(), shim.steps())
+    let steps = shim.steps();
+    assert!(steps > STEPS_MIN, "the shim saw {steps} steps only");
+    (session.outcome(), steps)
+}
+
+/// Goes on with the session into the fault. It must have been met, unless the session was over just before; and the process must
+/// have ended as it makes it end.
+fn run_into(session: &mut Session, fault: Fault) {
+    let shim = Shim::new(session.home(), &session.data(), Some(fault));
+    let ran = session.run(Some(&shim));
+    let met = shim.steps() >= fault.at;
+    match (ran, fault.action) {
+        (Ok(()), Action::Kill | Action::Tear) => assert!(!met, "it lived on after {fault}"),
+        (Ok(()), _) => {}
+        (Err(Break::Died(ended)), Action::Kill | Action::Tear) => assert_eq!(ended.code, 137, "{ended:#?}"),
+        (Err(Break::Died(ended)), _) => assert!(gives_up(&ended), "it says why, and the next step: {ended:#?}"),
+        (Err(Break::Full(ended)), Action::Enospc | Action::EnospcForever) => {
+            assert!(ended.code == 0 || gives_up(&ended), "{ended:#?}");
+        }
+        (Err(Break::Full(ended)), _) => panic!("the disk was not full: {ended:#?}"),
+    }
+    assert!(met || session.is_over(), "it broke off after {} steps, before {fault}", shim.steps());
+    assert!(shim.steps() + SPREAD >= fault.at, "it was over after {} steps, long before {fault}", shim.steps());
+}
+
+/// The disk failed, and whoever reads that knows what to do.
+fn gives_up(ended: &Ended) -> bool {
+    ended.code == 1 && ended.stderr.contains("again")
 }
 
 /// Runs into the fault, recovers, goes on to the end.
 fn experiment(point: &Point, expected: &Value) {
     let mut session = Session::new();
-    let shim = Shim::new(session.home(), &session.data(), Some(point.first));
-    match (session.run(Some(&shim)), point.first.action) {
-        (Ok(()), _) => {}
-        (Err(Break::Died(ended)), Action::Kill | Action::Tear) => assert_eq!(ended.code, 137, "{ended:#?}"),
-        (Err(Break::Died(ended)), _) => {
-            assert!(ended.code == 1 && ended.stderr.contains("again"), "it says why, and the next step: {ended:#?}");
+    for fault in std::iter::once(point.first).chain(point.second) {
+        if !session.is_over() {
+            run_into(&mut session, fault);
         }
-        (Err(Break::Full(ended)), action) => {
-            assert!(matches!(action, Action::Enospc | Action::EnospcForever), "{ended:#?}");
-        }
-    }
-    if let Some(second) = point.second {
-        let shim = Shim::new(session.home(), &session.data(), Some(second));
-        // It may end before the fault, or at any time.
-        let _ = session.run(Some(&shim));
     }
     session.check();
     session.run(None).unwrap();

@@ -1,157 +1,21 @@
-//! Rot: bits flipped, pages zeroed, files cut, lost, swapped, put back as they once were, and strangers among them, anywhere in a
-//! data directory. Each must be harmless, or told and done without, or refused with the place named and nothing changed; never
-//! silent, never a panic.
+//! Rot, anywhere in a data directory. Each damage must be harmless, or told and done without, or refused with the place named and
+//! nothing changed; never silent, never a panic.
 
-use super::history::{Reference, check_newest};
-use super::session::Session;
-use super::shim::Shim;
+use super::damage::{Mutation, Original, PAGE, copy, files, put};
+use super::history::check_newest;
 use super::{Dice, for_each, scratch, seed, setting};
 use crate::harness::{Ended, Peer, Process, everlog};
 use everlog_storage::{DataDir, Options};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 const MUTATIONS: u64 = 500;
-/// What rots at once: a page.
-const PAGE: usize = 4_096;
 /// Exit codes of `verify` on what is damaged, and of `serve` on what it refuses.
 const DAMAGED: i32 = 65;
 const REFUSED: i32 = 1;
-/// Names that a crash, or a person, may leave behind.
-const STRAYS: [&str; 7] = [
-    "anchor.tmp",
-    "commit/spare",
-    "commit/note.txt",
-    "snapshots/new.tmp",
-    "snapshots/00000000000000000077.snap",
-    "log/00000000000000000001.tmp",
-    "log/00000000000000000001/snap.0000000000000001.generating",
-];
-
-/// A data directory that is well, as it was half way, and what it holds.
-struct Original {
-    /// Keeps the directories.
-    session: Session,
-    earlier: PathBuf,
-    files: BTreeMap<String, Vec<u8>>,
-    reference: Reference,
-}
-
-impl Original {
-    fn make() -> Self {
-        let mut session = Session::new();
-        let shim = Shim::new(session.home(), &session.data(), None);
-        let earlier = session.home().join("earlier");
-        session.run_until(session.steps() / 2, Some(&shim)).unwrap();
-        copy(&files(&session.data()), &earlier);
-        session.run(Some(&shim)).unwrap();
-        let (files, reference) = (files(&session.data()), Reference::of(&session.data()));
-        Self { session, earlier, files, reference }
-    }
-}
-
-/// All files below a directory, by name.
-fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut left = vec![dir.to_owned()];
-    while let Some(next) = left.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                left.push(path);
-            } else {
-                let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, std::fs::read(path).unwrap());
-            }
-        }
-    }
-    found
-}
-
-fn copy(files: &BTreeMap<String, Vec<u8>>, into: &Path) {
-    for (name, bytes) in files {
-        put(into, name, bytes);
-    }
-}
-
-fn put(dir: &Path, name: &str, bytes: &[u8]) {
-    let path = dir.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, bytes).unwrap();
-}
-
-/// One damage, drawn from a number.
-struct Mutation(u64);
-
-impl fmt::Display for Mutation {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "EVERLOG_MUTATION={}", self.0)
-    }
-}
-
-impl Mutation {
-    /// Does it to a copy; says what was done.
-    fn apply(&self, original: &Original, data: &Path) -> String {
-        let mut dice = Dice(self.0);
-        let groups = ["commit/0", "anchor", "snapshots/", "log/", ""];
-        let group = groups[dice.throw(groups.len())];
-        let names: Vec<&String> =
-            original.files.keys().filter(|name| name.starts_with(group) && *name != "lock").collect();
-        let name = names[dice.throw(names.len())];
-        let mut bytes = original.files[name].clone();
-        // Most of a file is zeros that nobody has written to yet.
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
-        let within = if dice.throw(8) == 0 { bytes.len().max(1) } else { used };
-        let at = dice.throw(within);
-        let told = match dice.throw(10) {
-            0..=2 if !bytes.is_empty() => {
-                let bit = dice.throw(8);
-                bytes[at] ^= 1 << bit;
-                format!("bit {bit} of byte {at} of {name} flipped")
-            }
-            3 => {
-                let page = at / PAGE * PAGE;
-                bytes.iter_mut().skip(page).take(PAGE).for_each(|byte| *byte = 0);
-                format!("the page at byte {page} of {name} zeroed")
-            }
-            4 => {
-                bytes.iter_mut().skip(at).take(8).for_each(|byte| *byte = 0xa5);
-                format!("eight bytes at {at} of {name} overwritten")
-            }
-            5 => {
-                bytes.truncate(at);
-                format!("{name} cut at byte {at}")
-            }
-            6 => {
-                let other = names[dice.throw(names.len())];
-                bytes.clone_from(&original.files[other]);
-                put(data, other, &original.files[name]);
-                format!("{name} and {other} swapped")
-            }
-            7 => {
-                std::fs::remove_file(data.join(name)).unwrap();
-                return format!("{name} lost");
-            }
-            8 => {
-                // What was not there half way is cut to nothing.
-                bytes = std::fs::read(original.earlier.join(name)).unwrap_or_default();
-                format!("{name} as it was half way")
-            }
-            _ => {
-                let stray = STRAYS[dice.throw(STRAYS.len())];
-                put(data, stray, &bytes[..at]);
-                return format!("{stray} with {at} bytes of {name} in it");
-            }
-        };
-        put(data, name, &bytes);
-        told
-    }
-}
-
 /// What a damage came to: nothing that counts was hit; told by `verify`, and a start goes by the copy; told by `verify`, a start
 /// does not read there, and whoever does is told; told by `verify` and by a start, which changes nothing.
 const OUTCOMES: [&str; 4] = ["harmless", "healed", "unread", "refused"];
@@ -234,8 +98,10 @@ fn repair(original: &Original, data: &Path, told: &str) -> &'static str {
     let summary: Value = serde_json::from_str(&repaired.stdout).unwrap_or_else(|_| panic!("{told}: {repaired:#?}"));
     let had = summary["lost"]["first"].as_u64().map_or(original.reference.last(), |first| first - 1);
     assert_eq!(repaired.code, if summary["lost"].is_null() { 0 } else { DAMAGED }, "{told}: {repaired:#?}");
-    let log = DataDir::open_read_only(&into).unwrap().log;
-    assert_eq!(original.reference.check_frames(log.frames(1)), had, "{told}: {summary}");
+    // Where nothing is left, nothing need be written.
+    let written = DataDir::open_read_only(&into).ok();
+    let holds = written.map_or(0, |written| original.reference.check_frames(written.log.frames(1)));
+    assert_eq!(holds, had, "{told}: {summary}");
     let stretches = summary["stretches"].as_array().unwrap();
     match (summary["lost"].is_null(), stretches.iter().any(|stretch| stretch["origin"] == "store")) {
         (true, false) => REPAIRS[0],
@@ -308,5 +174,4 @@ fn rot() {
     }
     let outcomes = mutate(&original, setting("EVERLOG_MUTATIONS").unwrap_or(100_000), seed());
     eprintln!("{} records; {outcomes:?}", original.reference.last());
-    drop(original.session);
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// Starts of the coordinator in a session: enough for one more snapshot than are kept.
-const LIVES: usize = 4;
+pub(super) const LIVES: usize = 4;
 const ROUNDS: usize = 5;
 /// Lengths in characters: of a value that has its only place in the commit log, and of results that the store holds too. Together
 /// they fill the first segment, so that the log goes on in a second one.
@@ -138,6 +138,11 @@ impl Session {
     /// Number of steps of the script.
     pub(super) fn steps(&self) -> usize {
         self.script.len()
+    }
+
+    /// Whether the whole script was gone through.
+    pub(super) fn is_over(&self) -> bool {
+        self.next == self.steps()
     }
 
     /// Number of operations of a whole session.

@@ -1,8 +1,11 @@
 //! The shim between the binary and the disk, and what it is told to do.
 
+use super::{scratch, tell};
+use crate::harness::{Process, everlog};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// What happens at a step.
@@ -119,4 +122,87 @@ fn library() -> &'static Path {
         std::fs::rename(&built_here, &library).unwrap();
         library
     })
+}
+
+/// Enough to do for a start, some operations, a snapshot and an end.
+const PIPELINE: &str = "name: traced\ntasks:\n  - {name: one, command: [\"true\"]}\n";
+/// System calls that change no file. Whatever else names one below the data directory has to be a step, also what nobody thought of.
+const HARMLESS: [&str; 14] = [
+    "close",
+    "execve",
+    "fadvise64",
+    "fcntl",
+    "flock",
+    "fstat",
+    "fstatfs",
+    "getdents64",
+    "lseek",
+    "newfstatat",
+    "pread64",
+    "read",
+    "statfs",
+    "statx",
+];
+const OPENS_TO_CHANGE: [&str; 4] = ["O_CREAT", "O_TRUNC", "O_WRONLY", "O_RDWR"];
+
+/// Starts what `command` would, under `strace`; what each thread asks of the system comes into a file `calls.ID`.
+fn strace(command: &Command) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-ff", "-qq", "-y", "-s", "0", "-o", "calls"]);
+    for (name, value) in command.get_envs() {
+        let mut setting = name.to_owned();
+        if let Some(value) = value {
+            setting.push("=");
+            setting.push(value);
+        }
+        strace.arg("-E").arg(setting);
+    }
+    strace.arg(command.get_program()).args(command.get_args());
+    strace
+}
+
+/// The changes below `data`, by system call, that strace saw.
+fn changes(home: &Path, data: &Path) -> BTreeMap<String, u64> {
+    let mut changes = BTreeMap::new();
+    let names = ["/", "\"", ">"].map(|end| format!("{}{end}", data.display()));
+    for entry in std::fs::read_dir(home).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_stem().is_none_or(|stem| stem != "calls") {
+            continue;
+        }
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let call = line.split('(').next().unwrap_or_default();
+            let is_change = match call {
+                "open" | "openat" => OPENS_TO_CHANGE.iter().any(|flag| line.contains(flag)),
+                _ => !HARMLESS.contains(&call),
+            };
+            if is_change && names.iter().any(|name| line.contains(name)) {
+                *changes.entry(call.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    changes
+}
+
+#[test]
+fn the_shim_sees_every_change_that_the_system_sees() {
+    let probe = Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return tell("the shim was not compared with strace, which is not here, or not allowed to trace");
+    }
+    let home = scratch();
+    let data = home.path().join("data");
+    std::fs::write(home.path().join("pipeline.yaml"), PIPELINE).unwrap();
+    let shim = Shim::new(home.path(), &data, None);
+    // On a new directory, and on what is there then.
+    for _ in 0..2 {
+        let mut command = everlog(["run", "pipeline.yaml", "--data"]);
+        shim.put_under(command.arg(&data));
+        let mut strace = strace(&command);
+        strace.current_dir(home.path());
+        Process::start(strace).end().expect_code(0);
+    }
+    let changes = changes(home.path(), &data);
+    assert!(changes.len() > 5, "{changes:?}");
+    assert_eq!(shim.steps(), changes.values().sum::<u64>(), "{changes:?}");
 }

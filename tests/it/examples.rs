@@ -5,6 +5,10 @@ use rustix::process::Signal;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use verdict::{Line, MEASURES, Verdict};
+
+#[path = "../../examples/soak/verdict.rs"]
+mod verdict;
 
 /// `cargo test` builds the examples beside the binary; a selection of tests does not.
 fn example(name: &str) -> Command {
@@ -50,10 +54,38 @@ fn monitoring_tells_what_happens() {
 fn soak_comes_through_a_kill() {
     let mut command = example("soak");
     command.args(["--minutes", "0.1", "--every", "1", "--kills", "1"]);
-    let ended = Process::start(command).end().expect_code(0);
+    let ended = Process::start(command).end().expect_code(2);
     let lives: Vec<&str> = ended.stdout.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     assert!(lives.contains(&"1") && lives.contains(&"2"), "{ended:?}");
-    assert!(ended.stdout.contains(" came to their end\nflat: "), "{ended:?}");
+    assert!(ended.stdout.contains(" came to their end\ntoo short to tell: "), "{ended:?}");
+}
+
+/// Three lives of nine lines each; `value` of a measure, by life and line within it.
+fn soaked(value: impl Fn(usize, u32, u32) -> f64) -> Verdict {
+    let values = |life, nth| std::array::from_fn(|measure| value(measure, life, nth));
+    let line = |life, nth| Line { life, values: values(life, nth) };
+    let lines: Vec<Line> =
+        (0..3).flat_map(|life| (0..9).map(move |nth| (life, nth))).map(|(life, nth)| line(life, nth)).collect();
+    Verdict::of(&lines, (7, 7))
+}
+
+#[test]
+fn a_soak_is_flat_only_where_nothing_grows() {
+    let flat = soaked(|_, _, _| 100.0);
+    assert!(flat.exit_code() == 0 && flat.to_string().ends_with("flat: nothing grew without bound"), "{flat}");
+    for grows in 0..MEASURES.len() {
+        let within = soaked(|measure, _, nth| if measure == grows { 100.0 * 1.4_f64.powf(nth.into()) } else { 100.0 });
+        assert!(within.exit_code() == 1 && within.to_string().contains("(GREW)"), "{within}");
+        let step_by_step =
+            soaked(|measure, life, _| if measure == grows { 100.0 * 1.6_f64.powf(life.into()) } else { 100.0 });
+        assert_eq!(
+            step_by_step.exit_code(),
+            1,
+            "each life is flat, and each is worse than the one before: {step_by_step}"
+        );
+    }
+    let none: &[Line] = &[];
+    assert_eq!(Verdict::of(none, (7, 6)).exit_code(), 1, "a pipeline that did not end is told however short it was");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Rot: bytes that were acknowledged and are not right any more. The opening is refused with the place named, and
 //! nothing on disk is changed (law 15).
 
-use everlog_storage::{Fault, Finding, Log, MemoryDisk};
+use everlog_storage::{DataDir, Disk, Fault, Finding, Log, MemoryDisk};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 use crate::{append, check, open};
 
@@ -96,6 +97,18 @@ fn a_missing_segment_or_anchor_is_refused() {
     assert!(message.contains("1 to 240"), "{message}");
     let disk = grown.crash_image(&everlog_storage::CrashPlan::Everything);
     disk.remove("anchor").unwrap();
+    assert!(refused(&disk).contains("anchor is missing"));
+}
+
+/// `verify` and `log` said "not a data directory" and advised to choose an empty one.
+#[test]
+fn what_is_left_of_a_log_without_anchor_and_segments_is_damage_to_readers_too() {
+    let disk = MemoryDisk::new();
+    disk.create_dir("snapshots").unwrap();
+    let read = || DataDir::open_read_only_on(Arc::new(disk.clone())).unwrap_err();
+    assert!(matches!(read(), Fault::NotADataDir { .. }));
+    disk.create("snapshots/00000000000000000007.snap").unwrap();
+    assert!(matches!(read(), Fault::Corrupt { .. }));
     assert!(refused(&disk).contains("anchor is missing"));
 }
 
