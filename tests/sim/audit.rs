@@ -63,9 +63,10 @@ impl Audit {
         self.asked.get(id)
     }
 
-    /// The writer has refused these, when `newest` was the newest event.
+    /// The writer has refused these, when `newest` was the newest event. What came without an id of its own is refused by sessions
+    /// too, which rests on nothing.
     pub(super) fn refused<'a>(&mut self, ids: impl Iterator<Item = &'a str>, newest: Seq) {
-        for id in ids {
+        for id in ids.filter(|id| self.asked.contains_key(*id)) {
             self.refused.entry(id.to_owned()).or_insert(newest);
         }
     }
