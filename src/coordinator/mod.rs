@@ -34,7 +34,7 @@ use commit::Outcome;
 use crossbeam_channel::TrySendError;
 use drive::Driver;
 use everlog_replay::spec::Settings;
-use everlog_replay::{ConnectionNo, Timestamp};
+use everlog_replay::{ConnectionNo, State, Timestamp};
 use everlog_storage::{DataDir, Fault, MemoryDisk, Opened, SNAPSHOT_EVERY};
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -107,10 +107,29 @@ pub(crate) struct Engine {
 }
 
 /// What is closed at the end.
-struct Parts {
-    store: everlog_storage::Store,
+pub(crate) struct Parts {
+    pub(crate) store: everlog_storage::Store,
     /// `None` where there is no next start.
-    snapshots: Option<everlog_storage::Snapshots>,
+    pub(crate) snapshots: Option<everlog_storage::Snapshots>,
+}
+
+impl Parts {
+    /// After the log: a snapshot, and the store. The store is closed whatever becomes of the snapshot.
+    ///
+    /// # Errors
+    /// When the snapshot can not be written, though there is space.
+    pub(crate) fn close(self, state: &State) -> Result<(), Fault> {
+        let written = self.snapshots.map_or(Ok(()), |all| all.write(state.seq, |out| state.save(out)));
+        self.store.close();
+        for finding in self.store.take_findings() {
+            tracing::warn!(%finding, "the store was closed");
+        }
+        match written {
+            Err(fault) if fault.is_full() => tracing::warn!(%fault, "no snapshot; the next start takes longer"),
+            written => written?,
+        }
+        Ok(())
+    }
 }
 
 impl Engine {
@@ -186,18 +205,9 @@ impl Engine {
             if let Some(Outcome::Failed(failed)) = &*self.outcome.borrow() {
                 return Err(failed.clone());
             }
-            let state = self.shared.state.read();
-            if let Some(Parts { store, snapshots }) = self.parts.lock().take() {
-                match snapshots.map_or(Ok(()), |all| all.write(state.seq, |out| state.save(out))) {
-                    Err(fault) if fault.is_full() => tracing::warn!(%fault, "no snapshot; the next start takes longer"),
-                    written => written.map_err(|fault| Failed(fault.to_string()))?,
-                }
-                store.close();
-                for finding in store.take_findings() {
-                    tracing::warn!(%finding, "the store was closed");
-                }
-            }
-            Ok(())
+            let parts = self.parts.lock().take();
+            let closed = parts.map_or(Ok(()), |parts| parts.close(&self.shared.state.read()));
+            closed.map_err(|fault| Failed(fault.to_string()))
         });
         work.await.unwrap_or_else(|error| Err(Failed(error.to_string())))
     }

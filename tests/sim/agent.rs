@@ -93,7 +93,7 @@ impl Agent {
 
     /// Without a connection: it will register anew, and may not tell what it goes on with.
     fn away(&mut self, around: &mut Around) {
-        if std::mem::take(&mut self.registered) && around.strike(Fault::AgentLate) {
+        if std::mem::take(&mut self.registered) && !self.jobs.is_empty() && around.strike(Fault::AgentLate) {
             self.jobs.values_mut().for_each(|job| job.stray = true);
         }
     }
@@ -130,7 +130,7 @@ impl Agent {
                     let done_at = around.now + around.random.between(1, self.pace_ms) * slow;
                     self.jobs.insert(key, Job { done_at, begun: false, stray: false });
                 }
-                Some("task/cancelled") if around.strike(Fault::AgentLate) => {
+                Some("task/cancelled") if self.jobs.contains_key(&key) && around.strike(Fault::AgentLate) => {
                     self.jobs.entry(key).and_modify(|job| job.stray = true);
                 }
                 Some("task/cancelled") => drop(self.jobs.remove(&key)),

@@ -1,9 +1,9 @@
 //! What leaves the coordinator, looked at in the moment in which it leaves.
 
-use super::ledger::{Book, Taken};
+use super::ledger::{Book, Step, Taken};
 use super::marks::Marks;
 use super::wire::{Said, Wire};
-use everlog_replay::{Envelope, Event, PipelineId, Seq, TaskId};
+use everlog_replay::{Envelope, Event, PipelineId, Seq, TaskId, TaskStatus};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -15,6 +15,8 @@ pub(super) struct Audit {
     /// The answers to what changed something, by request and its first event.
     answers: BTreeMap<(String, Seq), String>,
     delivered: BTreeSet<(TaskId, u32)>,
+    /// What the writer refused, and the newest event when it first did: refusals rest on all that was decided before.
+    refused: BTreeMap<String, Seq>,
     /// The newest event that something rests on that has left.
     pub(super) acknowledged: Seq,
     pub(super) answered: u64,
@@ -61,6 +63,19 @@ impl Audit {
         self.asked.get(id)
     }
 
+    /// The writer has refused these, when `newest` was the newest event. What came without an id of its own is refused by sessions
+    /// too, which rests on nothing.
+    pub(super) fn refused<'a>(&mut self, ids: impl Iterator<Item = &'a str>, newest: Seq) {
+        for id in ids.filter(|id| self.asked.contains_key(*id)) {
+            self.refused.entry(id.to_owned()).or_insert(newest);
+        }
+    }
+
+    /// A crash took everything after `last`; nobody was refused because of it.
+    pub(super) fn forget_after(&mut self, last: Seq) {
+        self.refused.retain(|_, newest| *newest <= last);
+    }
+
     /// Law 8: the attempt that ends is the one that was named.
     pub(super) fn follows(&self, envelope: &Envelope) {
         let attempt = match &envelope.event {
@@ -84,7 +99,7 @@ impl Audit {
         let Said::Frame(frame) = said else { return };
         match frame["type"].as_str() {
             Some("response") => self.answer(wire, frame, durable, book, marks),
-            Some("notification") => self.notification(frame, durable, book, marks),
+            Some("notification") => self.notification(wire, frame, durable, book, marks),
             other => panic!("the server sends a frame of type {other:?}"),
         }
     }
@@ -97,12 +112,15 @@ impl Audit {
         if let Some(code) = frame["error"]["code"].as_i64() {
             marks.refusal(code);
             assert_ne!(code, -32_603, "an internal error: {frame}");
+            if let Some(newest) = self.refused.get(id).copied() {
+                self.rests_on(newest, durable, || format!("the refusal of {id}"));
+            }
             return;
         }
         let Some(asked) = self.asked.get(id) else { return };
         let (result, method) = (&frame["result"], if awaited.reused { REUSED } else { asked.method });
         if !CHANGES.contains(&method) {
-            return read(method, result, durable, book);
+            return super::reads::look(method, result, durable, book);
         }
         let known = book.requests.get(id);
         let taken = known.unwrap_or_else(|| panic!("law 1: {method} {id} is answered and not on record"));
@@ -118,24 +136,55 @@ impl Audit {
         }
     }
 
-    fn notification(&mut self, frame: &Value, durable: Seq, book: &Book, marks: &mut Marks) {
+    fn notification(&mut self, wire: &mut Wire, frame: &Value, durable: Seq, book: &Book, marks: &mut Marks) {
         let (method, params) = (frame["method"].as_str().unwrap_or_default(), &frame["params"]);
         marks.hit(format!("notice {method}"));
-        if method == "task/assigned" {
-            let task: TaskId = TaskId(uuid_of(&params["task_id"]));
-            let attempt = params["attempt"].as_u64().unwrap_or(0) as u32;
-            let Some((seq, agent)) = book.assigned.get(&(task, attempt)) else {
-                panic!("law 2: attempt {attempt} of {task} leaves and is not on record");
-            };
-            assert_eq!(params["agent_id"].as_str(), Some(agent.as_str()), "who is given {task}");
-            self.rests_on(*seq, durable, || format!("attempt {attempt} of {task}"));
-            assert!(self.delivered.insert((task, attempt)), "law 8: attempt {attempt} of {task} is delivered twice");
-        } else if let Some(word) = method.strip_prefix("pipeline/") {
-            let pipeline = PipelineId(uuid_of(&params["pipeline_id"]));
-            let found = book.notices.iter().find(|((told, about), _)| *told == word && *about == pipeline);
-            let (_, seq) = found.unwrap_or_else(|| panic!("law 2: {method} of {pipeline} leaves and is not on record"));
-            self.rests_on(*seq, durable, || format!("{method} of {pipeline}"));
+        let (task, attempt) = (TaskId(uuid_of(&params["task_id"])), params["attempt"].as_u64().unwrap_or(0) as u32);
+        let told = || format!("{method} of {task}, attempt {attempt}");
+        let story = book.tasks.get(&task).map_or(&[][..], |line| line.story.as_slice());
+        match method {
+            "task/assigned" => {
+                let assigned = book.assigned.get(&(task, attempt));
+                let (seq, agent) = assigned.unwrap_or_else(|| panic!("law 2: {} is not on record", told()));
+                assert_eq!(params["agent_id"].as_str(), Some(agent.as_str()), "who is given {task}");
+                self.rests_on(*seq, durable, told);
+                assert!(
+                    self.delivered.insert((task, attempt)),
+                    "law 8: attempt {attempt} of {task} is delivered twice"
+                );
+            }
+            "task/changed" => {
+                let shown = params["status"].as_str().unwrap_or_default();
+                let is_it = |step: &&Step| step.status.as_str() == shown && step.attempt == attempt;
+                self.rests_on_step(story.iter().find(is_it), durable, told);
+            }
+            "task/progress" => {
+                let running = story.iter().find(|step| step.status == TaskStatus::Running);
+                self.rests_on_step(running, durable, || format!("progress of {task}"));
+            }
+            // Of what was never given to anybody there is nothing to take back.
+            "task/cancelled" if book.assigned.contains_key(&(task, attempt)) => {
+                let is_over = |step: &&Step| step.attempt == attempt && !step.status.is_leased();
+                self.rests_on_step(story.iter().find(is_over), durable, told);
+            }
+            _ => {
+                if let Some(word) = method.strip_prefix("pipeline/") {
+                    let pipeline = PipelineId(uuid_of(&params["pipeline_id"]));
+                    // What this connection is told the second time happened a second time, or later.
+                    let nth = wire.told.entry(format!("{word} {pipeline}")).or_default();
+                    let run = book.runs.get(&pipeline).into_iter().flatten().filter(|(known, _)| *known == word);
+                    let found = run.map(|(_, seq)| *seq).nth(*nth);
+                    *nth += 1;
+                    let seq = found.unwrap_or_else(|| panic!("law 2: {method} of {pipeline} is not on record"));
+                    self.rests_on(seq, durable, || format!("{method} of {pipeline}"));
+                }
+            }
         }
+    }
+
+    fn rests_on_step(&mut self, step: Option<&Step>, durable: Seq, what: impl Fn() -> String) {
+        let step = step.unwrap_or_else(|| panic!("law 2: {} leaves and is not on record", what()));
+        self.rests_on(step.seq, durable, what);
     }
 
     /// Law 2: nothing leaves before what it rests on is durable.
@@ -145,22 +194,6 @@ impl Audit {
     }
 }
 
-/// What a read shows is durable as well.
-fn read(method: &str, result: &Value, durable: Seq, book: &Book) {
-    if method != "task/status" && method != "task/result" {
-        return;
-    }
-    let id = if result["id"].is_null() { &result["task_id"] } else { &result["id"] };
-    let Some(task) = book.tasks.get(&TaskId(uuid_of(id))) else { return };
-    let shown = result["status"].as_str().unwrap_or_default();
-    // It may have waited for its peer since it was read.
-    let was = task.story.iter().any(|(status, seq)| status.as_str() == shown && *seq <= durable);
-    assert!(
-        was,
-        "law 2: {method} shows {id} as {shown}, which it is not as far as event {durable}, the newest durable one"
-    );
-}
-
-fn uuid_of(value: &Value) -> Uuid {
+pub(super) fn uuid_of(value: &Value) -> Uuid {
     value.as_str().and_then(|text| Uuid::try_parse(text).ok()).unwrap_or_default()
 }

@@ -6,6 +6,7 @@ mod laws;
 pub(super) use laws::{check as laws, standing};
 
 use super::ledger::Ledger;
+use everlog_replay::state::Agent;
 use everlog_replay::{Envelope, State, apply};
 use serde::Serialize;
 
@@ -32,6 +33,14 @@ pub(super) fn follow(shadow: &mut State, state: &State, envelopes: &[Envelope]) 
 fn same<T: Serialize>(shadow: Option<&T>, state: Option<&T>) {
     let (shadow, state) = (serde_json::to_string(&shadow).unwrap(), serde_json::to_string(&state).unwrap());
     assert_eq!(shadow, state, "law 5: what is replayed, and what lives");
+}
+
+/// Law 9: an agent that is lost was silent for the term of a lease, and no message from it `waits`. Without a connection nobody
+/// was silent but the network.
+pub(super) fn silence(agent: &Agent, waits: bool, silent_ms: Option<u64>, lease_ms: u64) {
+    assert!(!waits, "law 9: {} is lost and its message waits", agent.id);
+    let is_over = silent_ms.is_none_or(|silent_ms| silent_ms >= lease_ms);
+    assert!(is_over, "law 9: {} is lost after {silent_ms:?} ms of silence", agent.id);
 }
 
 /// Law 5 for all of the state; and the reference says the same.

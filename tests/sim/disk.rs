@@ -29,78 +29,90 @@ fn meanwhile() {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub(super) struct SimDisk(pub(super) MemoryDisk);
+pub(super) struct SimDisk {
+    pub(super) disk: MemoryDisk,
+    /// What is written to it is said to be synced and is not: the canary, a bug that has to be found.
+    pub(super) lies: bool,
+}
 
 #[derive(Debug)]
-struct SimFile(Arc<dyn DiskFile>);
+struct SimFile {
+    file: Arc<dyn DiskFile>,
+    lies: bool,
+}
+
+impl SimFile {
+    fn sync(&self, sync: impl FnOnce(&dyn DiskFile) -> io::Result<()>) -> io::Result<()> {
+        meanwhile();
+        if self.lies { Ok(()) } else { sync(&*self.file) }
+    }
+}
 
 impl Disk for SimDisk {
     fn root(&self) -> &Path {
-        self.0.root()
+        self.disk.root()
     }
 
     fn is_real(&self) -> bool {
-        self.0.is_real()
+        self.disk.is_real()
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(SimFile(self.0.open(name, access)?)))
+        Ok(Arc::new(SimFile { file: self.disk.open(name, access)?, lies: self.lies }))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(SimFile(self.0.create(name)?)))
+        Ok(Arc::new(SimFile { file: self.disk.create(name)?, lies: self.lies }))
     }
 
     fn create_dir(&self, name: &str) -> io::Result<()> {
-        self.0.create_dir(name)
+        self.disk.create_dir(name)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        self.0.list(dir)
+        self.disk.list(dir)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to)
+        self.disk.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
+        self.disk.remove(name)
     }
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         meanwhile();
-        self.0.sync_dir(dir)
+        self.disk.sync_dir(dir)
     }
 
     fn lock(&self, name: &str) -> Result<DirLock, Fault> {
-        self.0.lock(name)
+        self.disk.lock(name)
     }
 }
 
 impl DiskFile for SimFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
+        self.file.read_at(buf, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_at(bytes, offset)
+        self.file.write_at(bytes, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        meanwhile();
-        self.0.sync_data()
+        self.sync(|file| file.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        meanwhile();
-        self.0.sync_all()
+        self.sync(|file| file.sync_all())
     }
 
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.file.len()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 }

@@ -36,14 +36,30 @@ faults! {
     Kill "kill" 60 [Serving],
     /// The power goes; what was not synced is there, torn, or not, sector by sector.
     PowerCut "power-cut" 60 [Serving],
+    /// An operation of the disk fails once during a commit: a write gets half way, a sync loses what it was to keep.
+    ErrorInCommit "error-in-commit" 200 [Serving],
+    /// The process is killed at some operation of the disk during a commit.
+    KillInCommit "kill-in-commit" 60 [Serving],
     /// The power goes at some operation of the disk during a commit.
     CutInCommit "cut-in-commit" 60 [Serving],
+    /// An operation of the disk fails once during a start.
+    ErrorInStart "error-in-start" 10_000 [Down],
+    /// The process is killed at some operation of the disk during a start.
+    KillInStart "kill-in-start" 10_000 [Down],
     /// The power goes at some operation of the disk during a start.
     CutInStart "cut-in-start" 12_000 [Down],
+    /// An operation of the disk fails once during a snapshot.
+    ErrorInSnapshot "error-in-snapshot" 10_000 [Serving],
+    /// The process is killed at some operation of the disk during a snapshot.
+    KillInSnapshot "kill-in-snapshot" 10_000 [Serving],
     /// The power goes at some operation of the disk during a snapshot.
-    CutInSnapshot "cut-in-snapshot" 8_000 [Serving],
-    /// An operation of the disk fails once during a commit: a write gets half way, a sync loses what it was to keep.
-    DiskError "disk-error" 200 [Serving],
+    CutInSnapshot "cut-in-snapshot" 10_000 [Serving],
+    /// An operation of the disk fails once while the log is closed.
+    ErrorInClose "error-in-close" 20_000 [Serving],
+    /// The process is killed at some operation of the disk while the log is closed.
+    KillInClose "kill-in-close" 20_000 [Serving],
+    /// The power goes at some operation of the disk while the log is closed.
+    CutInClose "cut-in-close" 20_000 [Serving],
     /// The disk is full for a while.
     DiskFull "disk-full" 25 [Serving],
     /// Bits of a snapshot flip while the coordinator is down.
@@ -98,31 +114,33 @@ faults! {
     RequestReused "request-reused" 1_000 [Serving],
 }
 
-/// How often each fault happens in one run.
+/// How often each fault happens in one run, and the chance that it draws from. That is its own: a fault that is new, or left out,
+/// moves no other, so that a seed that is kept stays the world that it was.
 #[derive(Clone, Debug)]
-pub(super) struct Rates(Vec<u64>);
+pub(super) struct Rates(Vec<(u64, Random)>);
 
 impl Rates {
     /// Some faults not at all, some rarely, some often: what no single mix of rates would find, some mix does.
-    pub(super) fn draw(random: &mut Random, without: &BTreeSet<Fault>) -> Self {
+    pub(super) fn draw(seed: u64, without: &BTreeSet<Fault>) -> Self {
         let rate = |fault: &Fault| {
+            let mut random = Random::named(seed, fault.name());
             let often = match random.below(6) {
                 0 | 1 => 0,
                 2 => fault.often() / 4,
                 3 | 4 => fault.often(),
                 _ => fault.often() * 4,
             };
-            if without.contains(fault) { 0 } else { often.min(90_000) }
+            (if without.contains(fault) { 0 } else { often.min(90_000) }, random)
         };
         Self(Fault::ALL.iter().map(rate).collect())
     }
 
     pub(super) fn none() -> Self {
-        Self(vec![0; Fault::ALL.len()])
+        Self(Vec::new())
     }
 
     /// Whether the fault happens now.
-    pub(super) fn strike(&self, fault: Fault, random: &mut Random) -> bool {
-        random.next() % 100_000 < self.0[fault as usize]
+    pub(super) fn strike(&mut self, fault: Fault) -> bool {
+        self.0.get_mut(fault as usize).is_some_and(|(often, random)| random.next() % 100_000 < *often)
     }
 }

@@ -38,15 +38,19 @@ pub(super) async fn heal(world: &mut World) {
 
 /// Whether every task that was ever created has ended.
 fn has_ended(world: &World) -> bool {
-    let wanted: u64 = world.hosts.iter().map(|host| host.wanted).sum();
     let Some(node) = &world.node else { return false };
     let is_quiet = node.decided.is_none() && node.core.messages.is_empty();
-    wanted >= world.swarm.tasks && is_quiet && node.core.shared.state.read().counts.live() == 0
+    created(world) >= world.swarm.tasks && is_quiet && node.core.shared.state.read().counts.live() == 0
+}
+
+/// Tasks that there are or were; of those that hosts asked for some were refused.
+fn created(world: &World) -> u64 {
+    world.ledger.book.tasks.len() as u64
 }
 
 /// The hosts complete what was promised, start what stands and resume what rests.
 fn urge(world: &mut World) {
-    let wanted: u64 = world.hosts.iter().map(|host| host.wanted).sum();
+    let is_more_due = created(world) < world.swarm.tasks;
     let Some(node) = &world.node else { return };
     let state = node.core.shared.state.read();
     let (mut asked, mut promised) = (Vec::new(), Vec::new());
@@ -67,7 +71,7 @@ fn urge(world: &mut World) {
     for (pipeline, method) in asked {
         host.urge(&pipeline.to_string(), method, &mut world.around);
     }
-    if wanted < world.swarm.tasks {
+    if is_more_due {
         host.create(&mut world.around);
     }
 }

@@ -40,9 +40,8 @@ impl Host {
         if !self.attend(around) {
             return;
         }
-        if around.strike(Fault::RequestRepeated)
-            && let Some(id) = around.random.pick(&self.answered).cloned()
-        {
+        if !self.answered.is_empty() && around.strike(Fault::RequestRepeated) {
+            let id = around.random.pick(&self.answered).cloned().unwrap_or_default();
             self.peer.repeat(&id, around);
         }
         if more && around.random.percent(12) {

@@ -33,8 +33,14 @@ pub(super) struct Book {
     pub(super) memory: BTreeMap<String, String>,
     /// Requests that took effect; more than once only where they were no longer remembered.
     pub(super) requests: BTreeMap<String, Vec<Taken>>,
-    /// What the first notice of each kind about each pipeline rests on: a later one may be on its way beside it.
-    pub(super) notices: BTreeMap<(&'static str, PipelineId), Seq>,
+    /// What happened to each pipeline, and the event that says so: what a notice about it rests on.
+    pub(super) runs: BTreeMap<PipelineId, Vec<(&'static str, Seq)>>,
+    /// Where each agent was, likewise.
+    pub(super) presences: BTreeMap<String, Vec<(&'static str, Seq)>>,
+    /// What was put under each memory key, likewise.
+    pub(super) values: BTreeMap<String, Vec<(String, Seq)>>,
+    /// The first report of each model.
+    pub(super) models: BTreeMap<String, Seq>,
     pub(super) assigned: BTreeMap<(TaskId, u32), (Seq, AgentId)>,
 }
 
@@ -51,8 +57,8 @@ pub(super) struct Taken {
 pub(super) struct TaskLine {
     pub(super) pipeline: Option<PipelineId>,
     pub(super) status: TaskStatus,
-    /// All its statuses so far, each with the event that brought it.
-    pub(super) story: Vec<(TaskStatus, Seq)>,
+    /// All its statuses so far.
+    pub(super) story: Vec<Step>,
     pub(super) attempt: u32,
     failures: u32,
     retries: u32,
@@ -62,6 +68,16 @@ pub(super) struct TaskLine {
     timeout_ms: Option<u64>,
     on_failure: OnFailure,
     depends_on: Vec<TaskId>,
+}
+
+/// A step in the life of a task.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) status: TaskStatus,
+    /// The newest attempt then.
+    pub(super) attempt: u32,
+    /// The event that brought it.
+    pub(super) seq: Seq,
 }
 
 impl TaskLine {
@@ -165,7 +181,10 @@ impl Book {
             Event::CoordinatorStarted(e) => {
                 self.lease_ms = e.settings.lease_ms;
                 let term = at.plus_ms(self.lease_ms);
-                self.agents.values_mut().for_each(|agent| agent.active = false);
+                for (id, agent) in self.agents.iter_mut().filter(|(_, agent)| agent.active) {
+                    agent.active = false;
+                    self.presences.entry(id.to_string()).or_default().push(("disconnected", seq));
+                }
                 for task in self.tasks.values_mut().filter(|task| task.holder.is_some()) {
                     task.timeout_at = task.timeout_at.map(|due| due.max(term));
                 }
@@ -179,7 +198,7 @@ impl Book {
                 let line = TaskLine {
                     pipeline: e.pipeline,
                     status: TaskStatus::Pending,
-                    story: vec![(TaskStatus::Pending, seq)],
+                    story: vec![Step { status: TaskStatus::Pending, attempt: 0, seq }],
                     attempt: 0,
                     failures: 0,
                     retries: e.spec.retry.attempts,
@@ -235,16 +254,19 @@ impl Book {
                 assert_eq!(envelope.actor, Actor::Connection(e.connection), "who registers an agent");
                 let line = AgentLine { connection: e.connection, slots: e.slots, active: true, lost: false };
                 self.agents.insert(e.agent.clone(), line);
+                self.present(&e.agent, "active", seq);
             }
             Event::AgentDisconnected(e) => {
                 let agent = self.agents.get_mut(&e.agent).expect("it is known");
                 assert!(!agent.lost, "{} is lost, and disconnecting revives it", e.agent);
                 agent.active = false;
+                self.present(&e.agent, "disconnected", seq);
             }
             Event::AgentLost(e) => {
                 let agent = self.agents.get_mut(&e.agent).expect("it is known");
                 assert!(e.silent_ms >= self.lease_ms, "law 9: {} is lost after {} ms", e.agent, e.silent_ms);
                 (agent.active, agent.lost) = (false, true);
+                self.present(&e.agent, "lost", seq);
             }
             Event::AgentUnregistered(e) => {
                 assert!(self.agents.remove(&e.agent).is_some(), "{} leaves and was not there", e.agent);
@@ -253,6 +275,10 @@ impl Book {
             }
             _ => {}
         }
+    }
+
+    fn present(&mut self, agent: &AgentId, how: &'static str, seq: Seq) {
+        self.presences.entry(agent.to_string()).or_default().push((how, seq));
     }
 
     fn failed(&mut self, envelope: &Envelope, e: &everlog_replay::event::TaskFailed) {
@@ -295,7 +321,8 @@ impl Book {
         let task = self.tasks.get_mut(&id).unwrap_or_else(|| panic!("event {seq} is about task {id}, which never was"));
         assert!(from.contains(&task.status), "law 8: task {id} goes from {} to {status} at {seq}", task.status);
         task.status = status;
-        task.story.push((status, seq));
+        let attempt = task.attempt + u32::from(status == TaskStatus::Assigned);
+        task.story.push(Step { status, attempt, seq });
         task
     }
 
@@ -315,7 +342,12 @@ impl Book {
                 self.pipeline(envelope, e.pipeline, "failed", "ended", &["running", "paused", "idle"])
             }
             Event::PipelineDeleted(e) => self.pipeline(envelope, e.pipeline, "deleted", "deleted", &["idle", "ended"]),
-            Event::MemorySet(e) => drop(self.memory.insert(e.key.clone(), e.value.as_str().to_owned())),
+            Event::MemorySet(e) => {
+                let value = e.value.as_str().to_owned();
+                self.values.entry(e.key.clone()).or_default().push((value.clone(), envelope.seq));
+                self.memory.insert(e.key.clone(), value);
+            }
+            Event::ModelReported(e) => drop(self.models.entry(e.model.clone()).or_insert(envelope.seq)),
             Event::MemoryDeleted(e) => {
                 assert_eq!(self.memory.remove(&e.key).is_some(), e.existed, "whether {} was there", e.key);
             }
@@ -337,7 +369,7 @@ impl Book {
             let live = self.tasks.values().any(|task| task.pipeline == Some(id) && !task.status.is_final());
             assert!(!live, "pipeline {id} is {word} at {} and a task of it lives", envelope.seq);
         }
-        self.notices.entry((word, id)).or_insert(envelope.seq);
+        self.runs.entry(id).or_default().push((word, envelope.seq));
     }
 
     /// Whether the product's state says the same of what both know.

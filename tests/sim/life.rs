@@ -1,27 +1,30 @@
 //! The ends of the coordinator's process, what happens to its disk meanwhile, and its coming back.
 
-use super::disk::SimDisk;
+use super::blow::{CLOSE, START};
 use super::faults::Fault;
 use super::marks::Phase;
 use super::node::Node;
-use super::world::{EIO, World};
+use super::world::World;
+use crate::coordinator::Parts;
 use everlog_replay::{Envelope, Event, Seq};
-use everlog_storage::{CrashPlan, FailPlan};
+use everlog_storage::CrashPlan;
 
 impl World {
     /// The last turn is committed: everybody is told, the log is closed, a snapshot makes the next start quick.
     pub(super) fn close(&mut self) {
         let Some(node) = self.node.take() else { return };
         let Node { core, sessions, .. } = node;
+        let aim = self.around.aim(&self.disk, &CLOSE);
         core.committer.finish();
         sessions.poll(self.around.now, &mut self.around.random);
-        let state = core.shared.state.read();
-        // Without it the next start only takes longer.
-        drop(core.snapshots.write(state.seq, |out| state.save(out)));
-        drop(state);
-        core.store.close();
+        let parts = Parts { store: core.store, snapshots: Some(core.snapshots) };
+        let closed = parts.close(&core.shared.state.read());
+        let blow = self.around.fallen(&self.disk, aim);
+        assert!(blow.is_some() || closed.is_ok(), "a coordinator that ends in order can not: {closed:?}");
         sessions.die();
-        self.fall("it ended in order");
+        if !self.suffer(blow) {
+            self.fall("it ended in order");
+        }
     }
 
     pub(super) fn kill(&mut self) {
@@ -57,11 +60,12 @@ impl World {
 
     /// What happens to files while nobody uses them, as far as it has to be harmless.
     fn damage(&mut self) {
-        if self.around.strike(Fault::SnapshotsDeleted) {
-            super::rot::delete_snapshots(&self.disk);
+        if self.around.draws(Fault::SnapshotsDeleted) && super::rot::delete_snapshots(&self.disk) {
+            self.around.struck(Fault::SnapshotsDeleted);
         }
-        if self.around.strike(Fault::RotSnapshot) {
-            super::rot::flip(&self.disk, "snapshots/", &mut self.around.random);
+        if self.around.draws(Fault::RotSnapshot) && super::rot::flip(&self.disk, "snapshots/", &mut self.around.random)
+        {
+            self.around.struck(Fault::RotSnapshot);
         }
     }
 
@@ -69,24 +73,21 @@ impl World {
         if self.start_at > self.around.now {
             return;
         }
-        if self.around.strike(Fault::RotLog) {
+        if self.around.draws(Fault::RotLog) {
             self.start_on_a_damaged_log();
         }
-        let cut = self.around.phase != Phase::Healing && self.around.strike(Fault::CutInStart);
-        if cut {
-            let after = self.around.random.between(0, 30);
-            self.disk.fail(Some(FailPlan { after, errno: EIO, forever: true }));
+        let aim = self.around.aim(&self.disk, &START);
+        let started = Node::start(self.disk_of(&self.disk), &self.swarm, &self.outside);
+        let blow = self.around.fallen(&self.disk, aim);
+        if self.suffer(blow) {
+            return;
         }
-        let started = Node::start(SimDisk(self.disk.clone()), &self.swarm, &self.outside);
-        self.disk.fail(None);
         match started {
-            Ok(node) if !cut => self.rise(node),
-            Ok(_) => self.power_cut(),
-            Err(_) if cut => self.power_cut(),
+            Ok(node) => self.rise(node),
             Err(fault) => {
-                let full = self.full_until != 0 && is_full(&fault);
-                assert!(full, "the coordinator always comes back, and now it says: {fault}");
-                self.fall("the disk is full");
+                let may = blow.is_some() || self.full_until != 0 && is_full(&fault);
+                assert!(may, "the coordinator always comes back, and now it says: {fault}");
+                self.fall("it could not start");
             }
         }
     }
@@ -104,6 +105,7 @@ impl World {
         let same = kept.iter().zip(&self.ledger.records).take_while(|(found, known)| found == known).count();
         assert!(same as Seq >= durable, "law 1: event {} has changed, and {durable} were durable", same + 1);
         self.ledger.cut(same as Seq);
+        self.around.audit.forget_after(same as Seq);
         for note in &kept[same..] {
             // Of a start that failed later on, or that the disk was full: nobody was told.
             let note = self.ledger.enter(vec![note.clone()]);
@@ -128,10 +130,13 @@ impl World {
     /// Either the damage is harmless, or it is refused and nothing is changed (law 15). Then the copy is put back.
     fn start_on_a_damaged_log(&mut self) {
         let damaged = self.disk.crash_image(&CrashPlan::Everything);
-        super::rot::flip_log(&damaged, &mut self.around.random);
+        if !super::rot::flip_log(&damaged, &mut self.around.random) {
+            return;
+        }
+        self.around.struck(Fault::RotLog);
         let before = damaged.files();
         let anchored = super::rot::anchored(&self.disk);
-        match Node::start(SimDisk(damaged.clone()), &self.swarm, &self.outside) {
+        match Node::start(self.disk_of(&damaged), &self.swarm, &self.outside) {
             Err(refused) => {
                 assert!(damaged.files() == before, "law 15: a refused opening changed the disk: {refused}");
                 self.around.marks.hit("rot refused");

@@ -48,6 +48,12 @@ impl Marks {
         events.chain(refusals).chain(faults).chain(rot).filter(|mark| !self.0.contains_key(mark)).collect()
     }
 
+    /// How many faults struck at all.
+    pub(super) fn kinds_of_fault(&self) -> u64 {
+        let struck = |fault: &&Fault| self.0.keys().any(|mark| mark.starts_with(&format!("fault {} ", fault.name())));
+        Fault::ALL.iter().filter(struck).count() as u64
+    }
+
     pub(super) fn hit(&mut self, mark: impl Into<String>) {
         *self.0.entry(mark.into()).or_default() += 1;
     }

@@ -8,6 +8,7 @@
 
 mod agent;
 mod audit;
+mod blow;
 mod campaign;
 mod check;
 mod clock;
@@ -21,6 +22,7 @@ mod marks;
 mod node;
 mod peer;
 mod random;
+mod reads;
 mod rot;
 mod sessions;
 mod swarm;

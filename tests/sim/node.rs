@@ -7,8 +7,8 @@ use super::sessions::Sessions;
 use super::swarm::Swarm;
 use super::wire::Line;
 use crate::clock::SystemClock;
-use crate::coordinator::{Core, Turn};
-use crate::exchange::{Inbound, Message};
+use crate::coordinator::{Core, Delivery, Turn};
+use crate::exchange::{Inbound, Message, Outgoing};
 use crate::history;
 use everlog_replay::{ConnectionNo, Seq};
 use everlog_storage::{DataDir, Options};
@@ -87,6 +87,15 @@ impl Node {
         let records = turn.frame.records().skip(known).map(|(_, record)| record.to_vec()).collect();
         self.decided = Some(turn).filter(|turn| !turn.is_empty());
         records
+    }
+
+    /// The requests whose refusals wait for the committer.
+    pub(super) fn refused(&self) -> impl Iterator<Item = &str> {
+        let deliveries = self.decided.iter().flat_map(|turn| turn.deliveries.values().flatten());
+        deliveries.filter_map(|delivery| match delivery {
+            Delivery::Ready(Outgoing::Refused { id, .. }) => Some(id.as_str()),
+            _ => None,
+        })
     }
 
     /// The connections whose messages wait in the inbox.

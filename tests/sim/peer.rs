@@ -27,16 +27,21 @@ pub(super) struct Around {
 impl Around {
     /// Whether the fault happens now; then it is on record.
     pub(super) fn strike(&mut self, fault: Fault) -> bool {
-        let strikes = self.rates.strike(fault, &mut self.random);
+        let strikes = self.draws(fault);
         if strikes {
             self.struck(fault);
         }
         strikes
     }
 
+    /// Whether the fault is to happen now: whoever asks says so when it has.
+    pub(super) fn draws(&mut self, fault: Fault) -> bool {
+        self.rates.strike(fault)
+    }
+
     pub(super) fn struck(&mut self, fault: Fault) {
         self.marks.fault(fault, self.phase);
-        self.trace.note(&format!("fault {}", fault.name()));
+        self.trace.fault(fault.name());
     }
 
     pub(super) fn note(&mut self, what: &str) {

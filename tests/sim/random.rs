@@ -1,11 +1,17 @@
 //! The one source of chance: everything that a run does follows from its seed.
 
 /// SplitMix64: small, and good enough for choosing.
+#[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
 impl Random {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// A stream of its own: what is drawn from others does not move it.
+    pub(super) fn named(seed: u64, name: &str) -> Self {
+        name.bytes().fold(Self::new(seed), |mut stream, byte| Self::new(stream.next() ^ u64::from(byte)))
     }
 
     pub(super) fn next(&mut self) -> u64 {

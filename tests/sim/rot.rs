@@ -22,18 +22,20 @@ fn read(node: &Node) -> Result<Vec<Record>, Fault> {
     Ok(records)
 }
 
-/// Deletes every snapshot (law 7: harmless at any time).
-pub(super) fn delete_snapshots(disk: &MemoryDisk) {
-    for name in files(disk, "snapshots/") {
-        disk.remove(&name).unwrap();
+/// Deletes every snapshot (law 7: harmless at any time); whether there was one.
+pub(super) fn delete_snapshots(disk: &MemoryDisk) -> bool {
+    let names = files(disk, "snapshots/");
+    for name in &names {
+        disk.remove(name).unwrap();
     }
     disk.sync_dir("snapshots").unwrap();
+    !names.is_empty()
 }
 
-/// Flips a bit of a file whose name begins so, where there is one.
-pub(super) fn flip(disk: &MemoryDisk, prefix: &str, random: &mut Random) {
+/// Flips a bit of a file whose name begins so; whether there is one.
+pub(super) fn flip(disk: &MemoryDisk, prefix: &str, random: &mut Random) -> bool {
     let names = files(disk, prefix);
-    let Some(name) = random.pick(&names) else { return };
+    let Some(name) = random.pick(&names) else { return false };
     disk.rot(name, |bytes| {
         // Behind the last byte that is not zero there is nothing that could be lost.
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
@@ -41,13 +43,13 @@ pub(super) fn flip(disk: &MemoryDisk, prefix: &str, random: &mut Random) {
         if let Some(byte) = bytes.get_mut(at) {
             *byte ^= 1 << random.below(8);
         }
-    });
+    })
 }
 
-/// Flips a bit of the log or of the anchor.
-pub(super) fn flip_log(disk: &MemoryDisk, random: &mut Random) {
+/// Flips a bit of the log or of the anchor; whether there is one.
+pub(super) fn flip_log(disk: &MemoryDisk, random: &mut Random) -> bool {
     let prefix = if random.percent(20) { "anchor" } else { "commit/0" };
-    flip(disk, prefix, random);
+    flip(disk, prefix, random)
 }
 
 fn files(disk: &MemoryDisk, prefix: &str) -> Vec<String> {

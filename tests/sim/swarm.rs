@@ -23,7 +23,8 @@ pub(super) struct Swarm {
 }
 
 impl Swarm {
-    pub(super) fn draw(random: &mut Random, without: &BTreeSet<Fault>) -> Self {
+    pub(super) fn draw(seed: u64, without: &BTreeSet<Fault>) -> Self {
+        let random = &mut Random::named(seed, "sizes");
         Self {
             agents: random.between(20, 26) as usize,
             hosts: random.between(2, 5) as usize,
@@ -33,8 +34,8 @@ impl Swarm {
             segment_bytes: random.between(16, 96) << 10,
             snapshot_every: random.between(100, 1_500),
             pace_ms: random.between(5, 60),
-            settings: settings(random),
-            rates: Rates::draw(random, without),
+            settings: settings(&mut Random::named(seed, "settings")),
+            rates: Rates::draw(seed, without),
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::ws::Message;
 use futures_util::{Sink, Stream};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -42,6 +42,8 @@ pub(super) struct Wire {
     pub(super) fresh: Vec<(Said, u64)>,
     /// Requests in the order in which they were sent: the answers come in this order.
     pub(super) awaited: VecDeque<Awaited>,
+    /// How often each notice about a pipeline was told.
+    pub(super) told: BTreeMap<String, usize>,
     /// The client has hung up, or was reset.
     pub(super) client_gone: bool,
     /// The session has ended.

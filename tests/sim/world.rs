@@ -2,8 +2,9 @@
 
 use super::agent::Agent;
 use super::audit::Audit;
+use super::blow::{COMMIT, SNAPSHOT};
 use super::clock::Hands;
-use super::disk::with_meanwhile;
+use super::disk::{SimDisk, with_meanwhile};
 use super::faults::{Fault, Rates};
 use super::host::Host;
 use super::ledger::Ledger;
@@ -16,7 +17,7 @@ use super::trace::Trace;
 use crate::exchange::Message;
 use everlog_replay::spec::Settings;
 use everlog_replay::{Event, Seq, State};
-use everlog_storage::{FailPlan, MemoryDisk};
+use everlog_storage::MemoryDisk;
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -24,8 +25,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a failing disk answers.
-pub(super) const EIO: i32 = 5;
 /// Turns between two comparisons of the whole state with its replay; what a turn touched is compared at once.
 const WHOLE_EVERY: u64 = 50;
 /// Events between two replays from the first event on, beside those at every start.
@@ -41,6 +40,8 @@ pub(super) struct World {
     pub(super) swarm: Swarm,
     pub(super) outside: Outside,
     pub(super) disk: MemoryDisk,
+    /// The disk lies about its syncs.
+    pub(super) canary: bool,
     pub(super) node: Option<Node>,
     pub(super) ledger: Ledger,
     /// The state that follows from the records, one by one.
@@ -62,7 +63,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, without: &BTreeSet<Fault>, aloud: bool) -> Self {
         let mut random = Random::new(seed);
-        let swarm = Swarm::draw(&mut random, without);
+        let swarm = Swarm::draw(seed, without);
         let ids = Arc::new(Mutex::new(Random::new(random.next())));
         let mut around = Around {
             random,
@@ -81,6 +82,7 @@ impl World {
             swarm,
             outside,
             disk: MemoryDisk::new(),
+            canary: false,
             node: None,
             ledger: Ledger::default(),
             shadow: State::default(),
@@ -96,6 +98,16 @@ impl World {
             starts: 0,
             crashes: 0,
         }
+    }
+
+    /// A world that has a bug: its disk lies about its syncs.
+    pub(super) fn with_canary(seed: u64) -> Self {
+        Self { canary: true, ..Self::new(seed, &BTreeSet::new(), false) }
+    }
+
+    /// The disk, as the process sees it.
+    pub(super) fn disk_of(&self, disk: &MemoryDisk) -> SimDisk {
+        SimDisk { disk: disk.clone(), lies: self.canary }
     }
 
     /// The whole story: first everything goes wrong, then everything heals and all work has to end.
@@ -183,8 +195,10 @@ impl World {
             for (said, durable) in std::mem::take(&mut wire.fresh) {
                 around.audit.left(&mut wire, &said, durable, &self.ledger.book, &mut around.marks);
                 if let super::wire::Said::Frame(frame) = &said {
-                    let (method, id) = (frame["method"].as_str().unwrap_or(""), frame["id"].as_str().unwrap_or(""));
-                    around.trace.note(&format!("to {connection}: {method}{} {id}", frame["error"]["code"]));
+                    let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
+                    let (method, code, id) = (text(&frame["method"]), &frame["error"]["code"], text(&frame["id"]));
+                    let task = text(&frame["params"]["task_id"]);
+                    around.trace.note(&format!("to {connection}: {method}{code} {id}{task}"));
                 }
                 let due = around.now + around.random.between(0, 5);
                 wire.forward(due, said);
@@ -196,6 +210,7 @@ impl World {
         let now = self.around.now;
         let Some(node) = self.node.as_mut().filter(|_| self.writer_stalls_until <= now) else { return };
         let records = node.decide(now, self.swarm.batch);
+        self.around.audit.refused(node.refused(), self.ledger.last() + records.len() as Seq);
         if records.is_empty() {
             return;
         }
@@ -205,14 +220,12 @@ impl World {
         for envelope in &envelopes {
             self.around.marks.event(&envelope.event);
             self.around.audit.follows(envelope);
-            self.around.trace.note(&format!("{} {:?} {}", envelope.seq, envelope.actor, envelope.event.name()));
+            self.around.trace.event(envelope);
             if let Event::AgentLost(lost) = &envelope.event
                 && let Ok(agent) = state.agent(&lost.agent)
             {
-                assert!(!waiting.contains(&agent.connection), "law 9: {} is lost and its message waits", agent.id);
-                let silent_ms = node.sessions.silent_ms(agent.connection, now).unwrap_or(u64::MAX);
-                let lease_ms = state.settings.lease_ms;
-                assert!(silent_ms >= lease_ms, "law 9: {} is lost after {silent_ms} ms of silence", agent.id);
+                let silent_ms = node.sessions.silent_ms(agent.connection, now);
+                super::check::silence(agent, waiting.contains(&agent.connection), silent_ms, state.settings.lease_ms);
             }
         }
         super::check::follow(&mut self.shadow, &state, &envelopes);
@@ -234,22 +247,17 @@ impl World {
         let Some(node) = self.node.as_mut().filter(|_| self.committer_stalls_until <= now) else { return };
         let Some(turn) = node.decided.take() else { return };
         let (last, frame_last) = (turn.last, turn.frame.last());
-        let cut = self.around.strike(Fault::CutInCommit);
-        let once = !cut && self.around.strike(Fault::DiskError);
-        if cut || once {
-            let after = self.around.random.between(0, 4);
-            self.disk.fail(Some(FailPlan { after, errno: EIO, forever: cut }));
-        }
+        let aim = self.around.aim(&self.disk, &COMMIT);
         let (sessions, mut random) = (node.sessions.clone(), Random::new(self.around.random.next()));
         let committer = &mut node.core.committer;
         let done = with_meanwhile(move || sessions.poll(now, &mut random), || committer.take(turn));
-        self.disk.fail(None);
+        let blow = self.around.fallen(&self.disk, aim);
         self.inspect();
         match done {
             Ok(()) => {
                 self.outside.durable.set(self.outside.durable.get().max(frame_last));
                 self.around.note(&format!("durable {frame_last}"));
-                if last {
+                if !self.suffer(blow) && last {
                     self.close();
                 }
             }
@@ -259,7 +267,9 @@ impl World {
                     // Nothing of it was written; the log may say why it ends.
                     self.ledger.cut(self.outside.durable.get());
                 }
-                if cut { self.power_cut() } else { self.kill() }
+                if !self.suffer(blow) {
+                    self.kill();
+                }
             }
         }
     }
@@ -277,16 +287,10 @@ impl World {
             node.core.follower.scrub();
         }
         if self.around.random.percent(20) {
-            let cut = self.around.strike(Fault::CutInSnapshot);
-            if cut {
-                let after = self.around.random.between(0, 5);
-                self.disk.fail(Some(FailPlan { after, errno: EIO, forever: true }));
-            }
+            let aim = self.around.aim(&self.disk, &SNAPSHOT);
             node.core.follower.look(self.outside.durable.get());
-            self.disk.fail(None);
-            if cut {
-                self.power_cut();
-            }
+            let blow = self.around.fallen(&self.disk, aim);
+            self.suffer(blow);
         }
     }
 
