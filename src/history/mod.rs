@@ -101,7 +101,10 @@ impl History for LogHistory {
     fn payload(&self, seq: Seq) -> Result<Json, Failure> {
         let record = self.store.record(seq)?;
         let envelope = record.map(|record| envelope(seq, &record)).transpose()?;
-        Ok(envelope.and_then(|envelope| envelope.event.payload().cloned()).unwrap_or_else(Json::null))
+        envelope.and_then(|envelope| envelope.event.payload().cloned()).ok_or_else(|| Failure::Record {
+            seq,
+            detail: "a payload is to be there, and is not; `everlog verify` looks for what is damaged".to_owned(),
+        })
     }
 
     fn events(&self, first: Seq, last: Seq) -> Result<Vec<Envelope>, Failure> {

@@ -14,9 +14,10 @@ pub(crate) use notice::{notice, progress};
 pub(crate) use read::read;
 pub(crate) use reply::{refusal, reply};
 
+use crate::failure::Failure;
 use crate::shared::Shared;
 use everlog_replay::record::Reference;
-use everlog_replay::{Json, Payload};
+use everlog_replay::{Json, Payload, Refusal};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -32,25 +33,36 @@ pub(crate) fn text(value: &impl Serialize) -> String {
     }
 }
 
+/// What the log says; a log that can not be read is the server's trouble, which the client is told as such.
+fn archived<T>(found: Result<T, Failure>) -> Result<T, Refusal> {
+    found.map_err(|failure| {
+        tracing::error!(%failure, "the log can not be read");
+        Refusal::Internal("the log can not be read at the moment; the server's log says why".to_owned())
+    })
+}
+
 /// The text of a payload, from the log where it is long.
-fn resolve(shared: &Shared, payload: &Payload) -> Json {
+fn resolve(shared: &Shared, payload: &Payload) -> Result<Json, Refusal> {
     match payload {
-        Payload::Inline(json) => json.clone(),
-        Payload::Logged { seq, .. } => shared.history.payload(*seq).unwrap_or_else(|fault| {
-            tracing::error!(%fault, seq, "a payload can not be read from the log");
-            Json::null()
-        }),
+        Payload::Inline(json) => Ok(json.clone()),
+        Payload::Logged { seq, .. } => archived(shared.history.payload(*seq)),
     }
 }
 
 /// Puts the text of a payload in its place, or a reference when it is longer than `room`.
-fn fetch_within(shared: &Shared, payload: &mut Payload, room: usize, target: impl FnOnce() -> String) {
+fn fetch_within(
+    shared: &Shared,
+    payload: &mut Payload,
+    room: usize,
+    target: impl FnOnce() -> String,
+) -> Result<(), Refusal> {
     let long = matches!(payload, Payload::Logged { bytes, .. } if usize::try_from(*bytes).unwrap_or(usize::MAX) > room);
     if long {
         *payload = Payload::Inline(text(&Reference { target: target() }).into());
     } else {
-        *payload = Payload::Inline(resolve(shared, payload));
+        *payload = Payload::Inline(resolve(shared, payload)?);
     }
+    Ok(())
 }
 
 /// A JSON text as a part of a larger one.

@@ -1,8 +1,7 @@
 //! Answers to questions, from the state as it is now.
 
 use super::page::{Listing, part};
-use super::{fetch_within, models, raw, resolve, text};
-use crate::failure::Failure;
+use super::{archived, fetch_within, models, raw, resolve, text};
 use crate::protocol::{Called, Page, Query, Wanted};
 use crate::shared::Shared;
 use everlog_replay::record::{AgentInfo, ErrorInfo, PipelineInfo, Shown, TaskInfo};
@@ -32,13 +31,13 @@ pub(crate) fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Re
                 status.admits(&pipeline.status)
                     && called.is_none_or(|called| called.is_uuid(pipeline.id.0, &pipeline.name))
             };
-            Ok(pipeline_list(shared, wanted, *page, room))
+            pipeline_list(shared, wanted, *page, room)
         }
         Query::TaskStatus(id) => task_status(shared, *id, room),
         Query::TaskResult(id) => task_result(shared, *id, room),
         Query::TaskList { pipeline, agent, status, called, page } => {
             let by = TaskFilter { pipeline, agent: agent.as_ref(), status, called: called.as_ref() };
-            Ok(task_list(shared, &by, *page, room))
+            task_list(shared, &by, *page, room)
         }
         Query::AgentStatus(id) => agent_status(shared, id),
         Query::AgentList { kind, status, capability, called, page } => {
@@ -56,10 +55,10 @@ pub(crate) fn read(shared: &Shared, query: &Query, frame_bytes_max: usize) -> Re
         }
         Query::ModelMemory { model } => models::memory(&shared.state.read(), model.as_deref()),
         Query::ModelHealth { model } => models::health(&shared.state.read(), model.as_deref(), shared.clock.now()),
-        Query::MemoryGet { key } => Ok(memory_get(shared, key)),
+        Query::MemoryGet { key } => memory_get(shared, key),
         Query::MemoryList { prefix, page } => Ok(memory_list(shared, prefix, *page, room)),
         Query::ErrorList { component, error_type, page } => {
-            Ok(error_list(shared, component.as_deref(), error_type.as_deref(), *page, room))
+            error_list(shared, component.as_deref(), error_type.as_deref(), *page, room)
         }
     }
 }
@@ -70,11 +69,16 @@ fn pipeline_status(shared: &Shared, id: PipelineId, room: usize) -> Result<Strin
         Ok(record) => record,
         Err(refusal) => archived(shared.history.pipeline(id))?.ok_or(refusal)?,
     };
-    fetch_within(shared, &mut record.config, room, || format!("pipeline:{id}/config"));
+    fetch_within(shared, &mut record.config, room, || format!("pipeline:{id}/config"))?;
     Ok(text(&record))
 }
 
-fn pipeline_list(shared: &Shared, wanted: impl Fn(&&Pipeline) -> bool, page: Page, room: usize) -> String {
+fn pipeline_list(
+    shared: &Shared,
+    wanted: impl Fn(&&Pipeline) -> bool,
+    page: Page,
+    room: usize,
+) -> Result<String, Refusal> {
     let (records, total) = {
         let state = shared.state.read();
         let all = state.pipelines.iter().map(|(_, pipeline)| pipeline);
@@ -87,20 +91,12 @@ fn pipeline_list(shared: &Shared, wanted: impl Fn(&&Pipeline) -> bool, page: Pag
     let mut list = Listing::new("pipelines", page, room);
     for mut record in records {
         let id = record.id.0;
-        fetch_within(shared, &mut record.config, LISTED_BYTES_MAX, || format!("pipeline:{id}/config"));
+        fetch_within(shared, &mut record.config, LISTED_BYTES_MAX, || format!("pipeline:{id}/config"))?;
         if !list.add(&record) {
             break;
         }
     }
-    list.finish(total, page)
-}
-
-/// What the log says; a log that can not be read is the server's trouble, which the client is told as such.
-fn archived<T>(found: Result<T, Failure>) -> Result<T, Refusal> {
-    found.map_err(|failure| {
-        tracing::error!(%failure, "the log can not be read");
-        Refusal::Internal("the log can not be read at the moment; the server's log says why".to_owned())
-    })
+    Ok(list.finish(total, page))
 }
 
 /// The record of a task, from the state or, when it left it long ago, from the log.
@@ -125,23 +121,24 @@ fn add_progress(shared: &Shared, record: &mut TaskInfo, id: TaskId) {
 }
 
 /// Puts the payloads of a task in their place, or references where they leave no room for each other.
-fn fetch_task(shared: &Shared, record: &mut TaskInfo, room: usize) {
+fn fetch_task(shared: &Shared, record: &mut TaskInfo, room: usize) -> Result<(), Refusal> {
     let id = record.id.0;
     for (payload, what) in [(&mut record.config, "config"), (&mut record.result, "result")] {
-        fetch_within(shared, payload, room / 2, || format!("task:{id}/{what}"));
+        fetch_within(shared, payload, room / 2, || format!("task:{id}/{what}"))?;
     }
+    Ok(())
 }
 
 fn task_status(shared: &Shared, id: TaskId, room: usize) -> Result<String, Refusal> {
     let mut record = task_info(shared, id)?;
-    fetch_task(shared, &mut record, room);
+    fetch_task(shared, &mut record, room)?;
     Ok(text(&record))
 }
 
 fn task_result(shared: &Shared, id: TaskId, room: usize) -> Result<String, Refusal> {
     let TaskInfo { status, mut result, error_info, .. } = task_info(shared, id)?;
-    fetch_within(shared, &mut result, room, || format!("task:{id}/result"));
-    let result = raw(&resolve(shared, &result));
+    fetch_within(shared, &mut result, room, || format!("task:{id}/result"))?;
+    let result = raw(&resolve(shared, &result)?);
     let error_info: Option<ErrorInfo> = error_info;
     #[derive(serde::Serialize)]
     struct TaskResult<'a> {
@@ -179,7 +176,7 @@ impl TaskFilter<'_> {
     }
 }
 
-fn task_list(shared: &Shared, by: &TaskFilter<'_>, page: Page, room: usize) -> String {
+fn task_list(shared: &Shared, by: &TaskFilter<'_>, page: Page, room: usize) -> Result<String, Refusal> {
     let (records, total) = {
         let state = shared.state.read();
         let matching = by.matching(&state);
@@ -191,12 +188,12 @@ fn task_list(shared: &Shared, by: &TaskFilter<'_>, page: Page, room: usize) -> S
     for mut record in records {
         let id = record.id.0;
         add_progress(shared, &mut record, id);
-        fetch_task(shared, &mut record, 2 * LISTED_BYTES_MAX);
+        fetch_task(shared, &mut record, 2 * LISTED_BYTES_MAX)?;
         if !list.add(&record) {
             break;
         }
     }
-    list.finish(total, page)
+    Ok(list.finish(total, page))
 }
 
 fn agent_info(shared: &Shared, state: &State, agent: &Agent) -> AgentInfo {
@@ -242,9 +239,9 @@ fn agent_list(shared: &Shared, wanted: impl Fn(&&Agent) -> bool, page: Page, roo
     list.finish(total, page)
 }
 
-fn memory_get(shared: &Shared, key: &str) -> String {
+fn memory_get(shared: &Shared, key: &str) -> Result<String, Refusal> {
     if key == SERVER_METRICS_KEY {
-        return text(&json!({ "key": key, "value": server_metrics(shared), "exists": true }));
+        return Ok(text(&json!({ "key": key, "value": server_metrics(shared), "exists": true })));
     }
     let value = shared.state.read().memory.get(key).cloned();
     #[derive(serde::Serialize)]
@@ -254,8 +251,8 @@ fn memory_get(shared: &Shared, key: &str) -> String {
         exists: bool,
     }
     let exists = value.is_some();
-    let value = raw(&resolve(shared, &value.unwrap_or_else(Payload::null)));
-    text(&Entry { key, value, exists })
+    let value = raw(&resolve(shared, &value.unwrap_or_else(Payload::null))?);
+    Ok(text(&Entry { key, value, exists }))
 }
 
 fn server_metrics(shared: &Shared) -> Value {
@@ -289,7 +286,13 @@ fn memory_list(shared: &Shared, prefix: &str, page: Page, room: usize) -> String
     text(&json!({ "keys": keys, "total": all.len(), "prefix": prefix }))
 }
 
-fn error_list(shared: &Shared, component: Option<&str>, error_type: Option<&str>, page: Page, room: usize) -> String {
+fn error_list(
+    shared: &Shared,
+    component: Option<&str>,
+    error_type: Option<&str>,
+    page: Page,
+    room: usize,
+) -> Result<String, Refusal> {
     let state = shared.state.read();
     let wanted = |entry: &&everlog_replay::state::ErrorEntry| {
         component.is_none_or(|component| component == entry.component)
@@ -300,8 +303,8 @@ fn error_list(shared: &Shared, component: Option<&str>, error_type: Option<&str>
     let mut list = Listing::new("errors", page, room);
     for entry in all.into_iter().skip(page.offset) {
         let mut details = entry.details.clone();
-        fetch_within(shared, &mut details, LISTED_BYTES_MAX, || format!("error:{}/details", entry.id));
-        let details: Value = serde_json::from_str(resolve(shared, &details).as_str()).unwrap_or(Value::Null);
+        fetch_within(shared, &mut details, LISTED_BYTES_MAX, || format!("error:{}/details", entry.id))?;
+        let details: Value = serde_json::from_str(resolve(shared, &details)?.as_str()).unwrap_or(Value::Null);
         let named = |name: &str| if details["$ref"].is_null() { details[name].clone() } else { details.clone() };
         let (action, recovered_at) = entry.recovered.as_ref().map(|(action, at)| (action, at.to_string())).unzip();
         let record = json!({
@@ -321,5 +324,5 @@ fn error_list(shared: &Shared, component: Option<&str>, error_type: Option<&str>
             break;
         }
     }
-    list.finish(total, page)
+    Ok(list.finish(total, page))
 }

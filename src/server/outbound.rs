@@ -360,8 +360,13 @@ where
         } else if let Notice::Cancel { task, .. } = &*notice {
             self.turns.let_go(*task);
         }
-        let (method, _, params) = render::notice(self.shared, &notice, self.frame_bytes_max - ENVELOPE_BYTES_MAX);
-        self.notify(method, &params);
+        match render::notice(self.shared, &notice, self.frame_bytes_max - ENVELOPE_BYTES_MAX) {
+            Ok((method, _, params)) => self.notify(method, &params),
+            // Better none than one with something else in it; who connects again is told again.
+            Err(refusal) => {
+                self.turns.close(CloseFrame { code: close_code::ERROR, reason: refusal.to_string().into() })
+            }
+        }
     }
 
     fn sample(&mut self, sample: &Sample) {

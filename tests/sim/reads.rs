@@ -55,7 +55,11 @@ fn value(result: &Value, durable: Seq, book: &Book) {
     let was = book.values.get(key).into_iter().flatten().any(|(text, seq)| {
         *seq <= durable && serde_json::from_str::<Value>(text).is_ok_and(|value| value == result["value"])
     });
-    assert!(was, "law 2: memory/get shows what {key} was not as far as event {durable}, the newest durable one");
+    let shown = &result["value"];
+    assert!(
+        was,
+        "law 2: memory/get shows {shown} for {key}, which it was not as far as event {durable}, the newest durable one"
+    );
 }
 
 fn model(result: &Value, durable: Seq, book: &Book) {

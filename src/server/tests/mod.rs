@@ -42,11 +42,12 @@ impl Clock for TokioClock {
     }
 }
 
+/// A log that can not be read, of nothing.
 struct NoHistory;
 
 impl History for NoHistory {
-    fn payload(&self, _: Seq) -> Result<Json, Failure> {
-        Ok(Json::null())
+    fn payload(&self, seq: Seq) -> Result<Json, Failure> {
+        Err(Failure::Record { seq, detail: "the disk is gone".to_owned() })
     }
 
     fn events(&self, _: Seq, _: Seq) -> Result<Vec<Envelope>, Failure> {

@@ -1,7 +1,7 @@
 //! Who is told what, and when (protocol §4).
 
 use super::*;
-use crate::protocol::{SessionRequest, Topic};
+use crate::protocol::{Query, SessionRequest, Topic};
 use crate::server::limits::{HANDLERS_WITHIN, OTHERS_MAX};
 use everlog_replay::{AgentId, Assignment, Notice, Payload, TaskChange, TaskStatus};
 use uuid::Uuid;
@@ -15,6 +15,10 @@ fn notice(notice: Notice) -> Outgoing {
 }
 
 fn assigned(n: u128) -> Outgoing {
+    assigned_with(n, Payload::null())
+}
+
+fn assigned_with(n: u128, config: Payload) -> Outgoing {
     notice(Notice::Assigned(Box::new(Assignment {
         connection: CONNECTION,
         agent: AgentId::from("a"),
@@ -22,7 +26,7 @@ fn assigned(n: u128) -> Outgoing {
         pipeline: None,
         name: "t".into(),
         attempt: 1,
-        config: Payload::null(),
+        config,
         inputs: Vec::new(),
         lease_until: Timestamp(0),
     })))
@@ -181,4 +185,27 @@ async fn who_works_and_has_subscribed_gets_all_it_asked_for() {
     outbox.send([Outgoing::Session { id: "s".to_owned(), request: SessionRequest::Subscribe { topics } }, assigned(1)]);
     outbox.send((0..20).map(started));
     assert_eq!(peer.methods_now().await.len(), 22);
+}
+
+/// A value that is in the log only, and the log can not be read: an answer says so, and a notification is not sent with another
+/// value in its place.
+#[tokio::test(start_paused = true)]
+async fn what_the_log_does_not_give_is_not_made_up() {
+    let stage = Stage::new(16);
+    let (mut peer, outbox) = stage.peer().await;
+    let logged = Payload::Logged { seq: 7, bytes: 600 };
+    stage.shared.state.write().memory.insert("k".to_owned(), logged.clone());
+    let ready = Outgoing::Registered { ready: true, frame_bytes_max: None };
+    peer.request("r", "memory/get", &json!({"key": "k"}));
+    stage.request().await;
+    outbox.send([ready, Outgoing::Read { id: "r".to_owned(), query: Query::MemoryGet { key: "k".to_owned() } }]);
+    let answer = peer.frame().await;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("r"), &json!(-32603)), "{answer}");
+    assert!(answer["result"].is_null(), "{answer}");
+    outbox.send([assigned_with(1, logged)]);
+    let Got::Close(frame) = peer.got().await else { panic!("an assignment without its configuration") };
+    assert_eq!(
+        (frame.code, frame.reason.as_str()),
+        (1011, "the log can not be read at the moment; the server's log says why")
+    );
 }
