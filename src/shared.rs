@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 use everlog_replay::record::{PipelineInfo, TaskInfo};
 use everlog_replay::{AgentId, Envelope, Json, PipelineId, Seq, State, TaskId};
 use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tokio::sync::watch;
@@ -37,8 +37,25 @@ pub(crate) struct Shared {
     pub progress: Mutex<BTreeMap<TaskId, f64>>,
     /// The newest figures of each agent.
     pub agent_metrics: Mutex<BTreeMap<AgentId, Json>>,
+    /// Long payloads of events that are decided and not durable yet: the state refers to them already, and the log does not hold
+    /// them.
+    pub undurable: Mutex<VecDeque<(Seq, Json)>>,
     /// Long payloads and what is no longer in the state.
     pub history: Arc<dyn History>,
+}
+
+impl Shared {
+    /// The payload of an event that the state refers to.
+    ///
+    /// # Errors
+    /// When the log can not be read.
+    pub(crate) fn payload(&self, seq: Seq) -> Result<Json, Failure> {
+        let undurable = {
+            let known = self.undurable.lock();
+            known.binary_search_by_key(&seq, |(seq, _)| *seq).ok().map(|nth| known[nth].1.clone())
+        };
+        undurable.map_or_else(|| self.history.payload(seq), Ok)
+    }
 }
 
 /// Events that were written long ago.

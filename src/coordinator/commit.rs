@@ -139,6 +139,10 @@ impl Committer {
             self.log.append_from_reserve(&turn.frame)?;
             self.tell_space();
             let last = turn.frame.last();
+            let mut undurable = self.shared.undurable.lock();
+            let durable = undurable.partition_point(|(seq, _)| *seq <= last);
+            drop(undurable.drain(..durable));
+            drop(undurable);
             self.durable.send_replace(last);
             self.follow.durable(last);
         }

@@ -61,6 +61,7 @@ impl Core {
             pulse: Pulse::default(),
             progress: Mutex::default(),
             agent_metrics: Mutex::default(),
+            undurable: Mutex::default(),
             history: Arc::new(LogHistory::new(store.clone())),
         });
         let mut writer = Writer::new(Arc::clone(&shared));

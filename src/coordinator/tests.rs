@@ -3,7 +3,7 @@
 use super::*;
 use crate::exchange::{Outbox, Outgoing};
 use crate::protocol::{self, Operation, Reply, frame};
-use everlog_replay::{Command, Notice, PipelineId, PipelineStatus, State};
+use everlog_replay::{Command, Notice, Payload, PipelineId, PipelineStatus, State};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -165,6 +165,19 @@ async fn a_second_coordinator_on_the_same_directory_is_refused() {
     let options = Options { settings: Settings::default(), place: Place::Directory(data.path().to_owned()) };
     let refused = Engine::open(options).err().unwrap();
     assert!(refused.to_string().contains("in use"), "{refused}");
+    bench.drain().await;
+}
+
+#[tokio::test]
+async fn a_long_payload_is_kept_in_memory_until_it_is_in_the_log() {
+    let data = tempfile::tempdir().unwrap();
+    let bench = Bench::open(data.path());
+    let long = "v".repeat(10_000);
+    bench.call("1", "memory/set", json!({ "key": "k", "value": long })).await.unwrap();
+    let shared = bench.coordinator.shared();
+    assert_eq!(shared.undurable.lock().len(), 0);
+    let Some(Payload::Logged { seq, .. }) = shared.state.read().memory.get("k").cloned() else { panic!("not long") };
+    assert_eq!(shared.payload(seq).unwrap().as_str(), json!(long).to_string());
     bench.drain().await;
 }
 

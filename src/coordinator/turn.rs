@@ -14,7 +14,8 @@ use everlog_replay::codec;
 use everlog_replay::event::{self, Event};
 use everlog_replay::state::Repeat;
 use everlog_replay::{
-    Actor, Command, ConnectionNo, Envelope, Notice, Refusal, Stamp, State, Timestamp, apply, decide, notices, plan,
+    Actor, Command, ConnectionNo, Envelope, Notice, Payload, Refusal, Stamp, State, Timestamp, apply, decide, notices,
+    plan,
 };
 use everlog_storage::Frame;
 use std::collections::BTreeMap;
@@ -285,14 +286,21 @@ impl Writer {
             work.turn.frame.push_with(|out| written = codec::encode(&envelope, out));
             written?;
             notices(work.state, &envelope, work.watched, &mut self.notices);
-            self.follow(&envelope.event);
+            self.follow(&envelope);
             envelopes.push(envelope);
         }
         Ok(envelopes)
     }
 
-    /// What is kept beside the state begins and ends with the attempt, or with the agent, that it is about.
-    fn follow(&mut self, event: &Event) {
+    /// What is kept beside the state: a long payload until it is durable, the rest until the attempt or the agent that it is
+    /// about ends.
+    fn follow(&mut self, envelope: &Envelope) {
+        let event = &envelope.event;
+        if let Some(json) = event.payload()
+            && let Payload::Logged { seq, .. } = Payload::keep(json, envelope.seq)
+        {
+            self.shared.undurable.lock().push_back((seq, json.clone()));
+        }
         if let Some(task) = event.ended_attempt() {
             self.shared.progress.lock().remove(&task);
         } else if let Event::AgentRegistered(e) = event {

@@ -45,7 +45,7 @@ fn archived<T>(found: Result<T, Failure>) -> Result<T, Refusal> {
 fn resolve(shared: &Shared, payload: &Payload) -> Result<Json, Refusal> {
     match payload {
         Payload::Inline(json) => Ok(json.clone()),
-        Payload::Logged { seq, .. } => archived(shared.history.payload(*seq)),
+        Payload::Logged { seq, .. } => archived(shared.payload(*seq)),
     }
 }
 

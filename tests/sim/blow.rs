@@ -84,6 +84,7 @@ impl Around {
         disk.fail(None);
         let aim = aim.filter(|aim| aim.after < operations)?;
         self.struck(aim.fault);
+        self.audit.disk_failed = true;
         Some(aim.blow)
     }
 }

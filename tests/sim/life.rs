@@ -76,6 +76,7 @@ impl World {
         if self.around.draws(Fault::RotLog) {
             self.start_on_a_damaged_log();
         }
+        self.around.audit.disk_failed = false;
         let aim = self.around.aim(&self.disk, &START);
         let started = Node::start(self.disk_of(&self.disk), &self.swarm, &self.outside);
         let blow = self.around.fallen(&self.disk, aim);
@@ -130,12 +131,13 @@ impl World {
     /// Either the damage is harmless, or it is refused and nothing is changed (law 15). Then the copy is put back.
     fn start_on_a_damaged_log(&mut self) {
         let damaged = self.disk.crash_image(&CrashPlan::Everything);
+        // Not that of the page cache: a sync that failed may have dropped what was to be written.
+        let anchored = super::rot::anchored(&damaged);
         if !super::rot::flip_log(&damaged, &mut self.around.random) {
             return;
         }
         self.around.struck(Fault::RotLog);
         let before = damaged.files();
-        let anchored = super::rot::anchored(&self.disk);
         match Node::start(self.disk_of(&damaged), &self.swarm, &self.outside) {
             Err(refused) => {
                 assert!(damaged.files() == before, "law 15: a refused opening changed the disk: {refused}");

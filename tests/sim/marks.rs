@@ -16,7 +16,7 @@ pub(super) enum Phase {
 }
 
 /// Codes that clients are refused with (protocol §2). Missing: those of what does not exist yet (-40041), and of what the
-/// coordinator must never say (-32603, an internal error).
+/// coordinator must never say but of a failing disk (-32603, an internal error).
 const REFUSALS: [i64; 21] = [
     -32_600, -32_601, -32_602, -40_001, -40_002, -40_003, -40_004, -40_005, -40_006, -40_007, -40_011, -40_012,
     -40_013, -40_021, -40_022, -40_031, -40_032, -40_042, -40_051, -40_061, -40_071,

@@ -72,7 +72,8 @@ pub(super) fn harmless(node: &Node, ledger: &Ledger, durable: Seq, anchored: Seq
         Ok(found) => {
             // The last record says that the coordinator started.
             let kept = &found[..found.len() - 1];
-            assert!(kept.len() as Seq >= anchored, "law 15: damage took acknowledged events without a word");
+            let back = kept.len() as Seq;
+            assert!(back >= anchored, "law 15: damage took events {} to {anchored} without a word", back + 1);
             let same = kept.iter().zip(&ledger.records).take(durable as usize).all(|(found, known)| found == known);
             assert!(same, "law 15: damage changed an event without a word");
             marks.hit("rot harmless");

@@ -85,6 +85,7 @@ impl Stage {
             pulse: Default::default(),
             progress: Mutex::default(),
             agent_metrics: Mutex::default(),
+            undurable: Mutex::default(),
             history: Arc::new(NoHistory),
         };
         Self { shared: Arc::new(shared), inbox, durable }

@@ -188,7 +188,7 @@ async fn who_works_and_has_subscribed_gets_all_it_asked_for() {
 }
 
 /// A value that is in the log only, and the log can not be read: an answer says so, and a notification is not sent with another
-/// value in its place.
+/// value in its place. What is not in the log yet is known all the same.
 #[tokio::test(start_paused = true)]
 async fn what_the_log_does_not_give_is_not_made_up() {
     let stage = Stage::new(16);
@@ -196,10 +196,19 @@ async fn what_the_log_does_not_give_is_not_made_up() {
     let logged = Payload::Logged { seq: 7, bytes: 600 };
     stage.shared.state.write().memory.insert("k".to_owned(), logged.clone());
     let ready = Outgoing::Registered { ready: true, frame_bytes_max: None };
-    peer.request("r", "memory/get", &json!({"key": "k"}));
-    stage.request().await;
-    outbox.send([ready, Outgoing::Read { id: "r".to_owned(), query: Query::MemoryGet { key: "k".to_owned() } }]);
-    let answer = peer.frame().await;
+    outbox.send([ready]);
+    let mut ask = async |id: &str| {
+        peer.request(id, "memory/get", &json!({"key": "k"}));
+        stage.request().await;
+        let query = Query::MemoryGet { key: "k".to_owned() };
+        outbox.send([Outgoing::Read { id: id.to_owned(), query }]);
+        peer.frame().await
+    };
+    // Decided, and on its way to the log.
+    stage.shared.undurable.lock().push_back((7, Json::from("\"value\"")));
+    assert_eq!(ask("q").await["result"]["value"], "value");
+    stage.shared.undurable.lock().clear();
+    let answer = ask("r").await;
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("r"), &json!(-32603)), "{answer}");
     assert!(answer["result"].is_null(), "{answer}");
     outbox.send([assigned_with(1, logged)]);
