@@ -71,6 +71,10 @@ fn check_told(verified: &Ended, ended: &Ended, told: &str) {
     let parts = parts.map(|part| (part["part"].as_str().unwrap(), !part["damage"].is_null()));
     let mut snapshots = BTreeMap::new();
     for (part, damaged) in parts {
+        // Of a damaged log `verify` can not tell which snapshots are whole.
+        if part == "commit" && damaged {
+            return;
+        }
         if let Some(seq) = part.strip_prefix("snapshot ") {
             snapshots.insert(seq.parse::<u64>().unwrap(), damaged);
         }
@@ -116,6 +120,8 @@ fn check(original: &Original, data: &Path, told: &str) -> bool {
     let opened = DataDir::open(data, Options::default()).unwrap_or_else(|fault| panic!("{told}: {fault}"));
     let (log, last) = (opened.log.reader(), original.reference.last());
     if log.frames(1).any(|frame| frame.is_err()) {
+        // Its thread holds the directory's lock.
+        opened.store.close();
         return false;
     }
     assert_eq!(original.reference.check_frames(log.frames(1)), last, "{told}: the log is another one");

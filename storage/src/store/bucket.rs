@@ -116,7 +116,7 @@ fn fenced<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
     match catch(call) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(sort(&error)),
-        Err(_) => Err(Trouble::Damaged("sled panicked on it".to_owned())),
+        Err(_) => Err(Trouble::Damaged("sled breaks down on it".to_owned())),
     }
 }
 
