@@ -1,5 +1,5 @@
 //! Ten minutes of everything at once, with faults: a coordinator in a process of its own, agents that fail, leave and come back,
-//! hosts that submit, pause, stop, retry and delete, strangers that send garbage, and a `kill -9` now and then.
+//! hosts that submit, pause, stop and delete, strangers that send garbage, and a `kill -9` now and then.
 //!
 //! ```sh
 //! cargo run --release --example soak                      # ten minutes, five lives of the coordinator

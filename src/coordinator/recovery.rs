@@ -1,7 +1,7 @@
 //! Restart is replay: the newest snapshot that reads, and the log from there on, through the same `apply` that runs live.
 
 use crate::failure::Failure;
-use crate::history::envelope;
+use crate::history::{envelope, snapshot};
 use everlog_replay::{State, apply};
 use everlog_storage::{CommitLog, Frame, LogReader, Seq, Snapshots};
 
@@ -11,20 +11,18 @@ use everlog_storage::{CommitLog, Frame, LogReader, Seq, Snapshots};
 /// When the log can not be read or does not fold.
 pub(super) fn recover(log: &CommitLog, snapshots: &Snapshots) -> Result<State, Failure> {
     let reader = log.reader();
-    let mut state = newest(snapshots, reader.durable())?;
+    let mut state = newest(snapshots, &reader, reader.durable())?;
     fold(&mut state, &reader, reader.durable())?;
     Ok(state)
 }
 
-/// The state of the newest snapshot that is sound and not ahead of the log; otherwise the empty state.
-pub(super) fn newest(snapshots: &Snapshots, durable: Seq) -> Result<State, Failure> {
+/// The state of the newest snapshot of this log that is sound and not ahead of it; otherwise the empty state.
+pub(super) fn newest(snapshots: &Snapshots, log: &LogReader, durable: Seq) -> Result<State, Failure> {
     let mut before = durable;
     while let Some((seq, bytes)) = snapshots.at_or_before(before)? {
-        match State::load(&bytes) {
+        match snapshot::load(&bytes, &snapshot::log_of(log, seq)?) {
             Ok(state) => return Ok(state),
-            Err(error) => {
-                tracing::warn!(seq, %error, "a snapshot of another form is passed over; more of the log is replayed")
-            }
+            Err(detail) => tracing::warn!(seq, detail, "a snapshot is passed over; more of the log is replayed"),
         }
         before = seq.saturating_sub(1);
     }

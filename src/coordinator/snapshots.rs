@@ -5,6 +5,7 @@ use super::recovery;
 use super::scrub::{SCRUB_EVERY, Scrub};
 use crate::exchange::{Inbound, Message};
 use crate::failure::Failure;
+use crate::history::snapshot;
 use crate::shared::Shared;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use everlog_replay::{ErrorId, Seq};
@@ -99,8 +100,9 @@ impl Follower {
     }
 
     fn take(&self, seq: Seq) -> Result<(), Failure> {
-        let mut state = recovery::newest(&self.snapshots, seq)?;
+        let mut state = recovery::newest(&self.snapshots, &self.log, seq)?;
         recovery::fold(&mut state, &self.log, seq)?;
-        Ok(self.snapshots.write(state.seq, |out| state.save(out))?)
+        let log = snapshot::log_of(&self.log, state.seq)?;
+        Ok(self.snapshots.write(state.seq, |out| snapshot::save(&state, &log, out))?)
     }
 }

@@ -2,6 +2,7 @@
 
 mod lines;
 mod repair;
+pub(crate) mod snapshot;
 mod verify;
 
 pub(crate) use lines::{LogLine, lines};

@@ -1,6 +1,6 @@
 //! A damaged data directory put together again, in a new one: every record from a copy that is sound.
 
-use super::{INDEX_VERSION, index};
+use super::{INDEX_VERSION, index, snapshot};
 use crate::failure::Failure;
 use everlog_replay::Seq;
 use everlog_storage::{DataDir, Fault, Log, Opened, Options, Origin, Salvage};
@@ -69,10 +69,12 @@ fn create(into: &Path) -> Result<Opened, Fault> {
     DataDir::open(into, Options { index, index_version: INDEX_VERSION, ..Options::default() })
 }
 
-/// The sound snapshots come along: the check compares them with what the new log amounts to.
+/// The sound snapshots of this log come along: the check compares them with what the new log amounts to.
 fn finish(target: Opened, salvage: &Salvage, last: Seq) -> Result<(), Failure> {
+    let log = target.log.reader();
     for seq in salvage.snapshots().list()?.into_iter().filter(|seq| *seq <= last) {
-        if let Ok(state) = salvage.snapshots().read(seq)? {
+        let of = snapshot::log_of(&log, seq)?;
+        if let Some(state) = salvage.snapshots().read(seq).ok().filter(|state| snapshot::is_of(state, &of)) {
             target.snapshots.write(seq, |out| out.write_all(&state))?;
         }
     }

@@ -1,6 +1,6 @@
 //! The check of everything: the log folds, every snapshot is what the log amounts to there, the store holds what the log holds.
 
-use super::{INDEX_VERSION, envelope, index};
+use super::{INDEX_VERSION, envelope, index, snapshot};
 use crate::failure::Failure;
 use everlog_replay::{Seq, State, apply};
 use everlog_storage::{Fault, Frame, Options, Verifier};
@@ -83,7 +83,7 @@ impl Verification {
                 let commit = Checked::whole("commit", format!("{} records", report.last));
                 let note = (!report.findings.is_empty()).then(|| TORN.to_owned());
                 self.parts.extend([Checked { note, ..commit }, anchor(verifier)]);
-                fold.rest(verifier, report.last)?;
+                fold.rest(verifier, report.last);
             }
             Err(fault @ (Fault::Corrupt { .. } | Fault::FutureFormat { .. })) => {
                 let held = format!("{} records before the damage", fold.state.seq);
@@ -145,36 +145,30 @@ impl Fold {
             apply(&mut self.state, &envelope)
                 .map_err(|illegal| Failure::Record { seq, detail: illegal.to_string() })?;
             if self.snapshots.remove(&seq) {
-                self.snapshot(seq, verifier)?;
+                self.snapshot(seq, &snapshot::hash(record), verifier);
             }
         }
         Ok(())
     }
 
-    fn snapshot(&mut self, seq: Seq, verifier: &Verifier) -> Result<(), Failure> {
-        let damage = match verifier.snapshots().read(seq)? {
-            Ok(bytes) => match State::load(&bytes) {
-                Ok(state) => {
-                    (state.hash() != self.state.hash()).then(|| "it is not what the log amounts to".to_owned())
-                }
-                Err(error) => Some(error.to_string()),
-            },
-            Err(detail) => Some(detail.to_owned()),
+    fn snapshot(&mut self, seq: Seq, log: &snapshot::LogHash, verifier: &Verifier) {
+        let read = verifier.snapshots().read(seq).map_err(str::to_owned);
+        let damage = match read.and_then(|bytes| snapshot::load(&bytes, log)) {
+            Ok(state) => (state.hash() != self.state.hash()).then(|| "it is not what the log amounts to".to_owned()),
+            Err(detail) => Some(detail),
         };
         let part = format!("snapshot {seq}");
         let damage = damage.map(|damage| format!("{damage}; {HEALS}"));
         self.parts.push(Checked { damage, ..Checked::whole(&part, format!("the state after record {seq}")) });
-        Ok(())
     }
 
     /// Snapshots of records that the log does not have.
-    fn rest(&mut self, verifier: &Verifier, last: Seq) -> Result<(), Failure> {
+    fn rest(&mut self, verifier: &Verifier, last: Seq) {
         for seq in std::mem::take(&mut self.snapshots) {
-            let detail = verifier.snapshots().read(seq)?.err().unwrap_or("the log has no such record");
+            let detail = verifier.snapshots().read(seq).err().unwrap_or("the log has no such record");
             let damage = format!("{detail} (the log ends with record {last}); {HEALS}");
             self.parts.push(Checked::damaged(&format!("snapshot {seq}"), String::new(), damage));
         }
-        Ok(())
     }
 }
 

@@ -26,7 +26,7 @@ pub enum Fault {
     },
     /// Bytes that were once right are not right any more. Nothing on disk was changed.
     #[error(
-        "{file} is damaged at byte {offset}{}: {detail}; nothing was changed; `everlog repair` shows what the other copies still hold, or restore a backup",
+        "{file} is damaged at byte {offset}{}: {detail}; nothing was changed; `everlog repair --data DIR` shows what the other copies still hold, or restore a backup",
         missing(seqs.as_ref())
     )]
     Corrupt {

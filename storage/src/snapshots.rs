@@ -82,7 +82,7 @@ impl Snapshots {
     /// The newest whole snapshot of record `seq` or an earlier one.
     pub fn at_or_before(&self, seq: Seq) -> Result<Option<(Seq, Vec<u8>)>, Fault> {
         for candidate in self.list()?.into_iter().rev().filter(|at| *at <= seq) {
-            match self.read(candidate)? {
+            match self.read(candidate) {
                 Ok(payload) => return Ok(Some((candidate, payload))),
                 Err(detail) => self.findings.add(Finding::SnapshotDamaged {
                     file: path_of(&*self.disk, &snapshot_name(candidate)),
@@ -98,36 +98,36 @@ impl Snapshots {
         self.findings.take()
     }
 
-    /// Reads one snapshot; the inner error says what is wrong with it.
+    /// Reads one snapshot.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn read(&self, seq: Seq) -> Result<Result<Vec<u8>, &'static str>, Fault> {
+    /// What is wrong with it. That the disk cannot read it is no fault: it is not needed.
+    pub fn read(&self, seq: Seq) -> Result<Vec<u8>, &'static str> {
         let name = snapshot_name(seq);
         let mut bytes = match self.disk.open(&name, Access::Read).and_then(|file| read_all(&*file)) {
             Ok(bytes) => bytes,
             // Deleted since it was listed: as good as never written.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Err("it is gone")),
-            Err(error) => return Err(fault(&*self.disk, "read", &name)(error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err("it is gone"),
+            Err(_) => return Err("the disk cannot read it"),
         };
         let Some(body_len) = bytes.len().checked_sub(HASH).filter(|len| *len >= HEADER) else {
-            return Ok(Err("it is shorter than any snapshot"));
+            return Err("it is shorter than any snapshot");
         };
         let (body, hash) = bytes.split_at(body_len);
         if Sha256::digest(body)[..] != *hash {
-            return Ok(Err("its hash is wrong"));
+            return Err("its hash is wrong");
         }
         let format = u32::from_le_bytes(field(body, 8));
         match (body.starts_with(MAGIC), format) {
             (true, FORMAT) if Seq::from_le_bytes(field(body, 16)) == seq => {
                 bytes.truncate(body_len);
                 bytes.drain(..HEADER);
-                Ok(Ok(bytes))
+                Ok(bytes)
             }
-            (true, FORMAT) => Ok(Err("its name is that of another snapshot")),
+            (true, FORMAT) => Err("its name is that of another snapshot"),
             // A snapshot of a newer release is no harm: the log is all there.
-            (true, _) => Ok(Err("it was written by another release")),
-            (false, _) => Ok(Err("it is not a snapshot")),
+            (true, _) => Err("it was written by another release"),
+            (false, _) => Err("it is not a snapshot"),
         }
     }
 

@@ -69,7 +69,8 @@ impl Reference {
 /// The state of the newest snapshot that reads.
 fn newest(snapshots: &Snapshots, to: Seq) -> State {
     let newest = snapshots.at_or_before(to).unwrap();
-    newest.map_or_else(State::default, |(_, bytes)| State::load(&bytes).unwrap())
+    // In front of the state stands which log it is of, as a SHA-256.
+    newest.map_or_else(State::default, |(_, bytes)| State::load(&bytes[32..]).unwrap())
 }
 
 /// The state at the end of the log.

@@ -19,6 +19,8 @@ const SPREAD: u64 = 100;
 const RECOVERY: u64 = 60;
 /// Steps from the end of a session in which the store is closed, about.
 const CLOSING: u64 = 12;
+/// Pairs of a campaign: some twenty for every seventh step.
+const PAIRS: u64 = 2_000;
 
 /// One experiment: a fault in the session, and perhaps another in the recovery.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +130,7 @@ fn pairs() {
     let mut dice = Dice(seed());
     let mut draw =
         |actions: &[Action], steps| Fault { at: 1 + dice.next() % steps, action: actions[dice.throw(actions.len())] };
-    let pairs: Vec<Point> = (0..setting("EVERLOG_PAIRS").unwrap_or(10_000))
+    let pairs: Vec<Point> = (0..setting("EVERLOG_PAIRS").unwrap_or(PAIRS))
         .map(|_| Point {
             first: draw(&[Action::Kill, Action::Tear], steps),
             second: Some(draw(&Action::ALL, RECOVERY)),

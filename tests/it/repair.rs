@@ -200,3 +200,27 @@ fn verify_looks_at_everything_whatever_it_finds_first() {
     let note = part(&verified(DAMAGED), "store")["note"].clone();
     assert_eq!(note, "there is none; a start feeds it from the commit log");
 }
+
+/// Both coordinators did the same, so that their snapshots have the same name.
+#[test]
+fn a_snapshot_of_another_log_is_passed_over_and_told() {
+    let (mut one, other) = (grown(&[10; 5]), grown(&[20; 5]));
+    let snapshots = one.data().join("snapshots");
+    fs::remove_dir_all(&snapshots).unwrap();
+    fs::create_dir(&snapshots).unwrap();
+    for entry in fs::read_dir(other.data().join("snapshots")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), snapshots.join(entry.file_name())).unwrap();
+    }
+    let told = "it is of another log, or of another release; a start does without it";
+    let verified = run(&one, &["verify", "--data", "data", "--output", "json"]).expect_code(DAMAGED);
+    assert!(verified.stdout.contains(told), "{verified:?}");
+
+    let repaired = run(&one, &["repair", "--data", "data", "--apply", "--into", "new"]);
+    repaired.expect_code(0).expect_told(&["new is whole; use it in place of data"]);
+
+    one.restart();
+    let value = one.peer().request("memory/get", json!({"key": "k4"}))["value"].clone();
+    assert_eq!(value, json!("x".repeat(10)), "a value of its own log");
+    one.terminate().expect_code(0).expect_told(&["a snapshot is passed over"]);
+}

@@ -126,6 +126,7 @@ impl Agent {
             );
             match frame["method"].as_str() {
                 Some("task/assigned") => {
+                    around.overheard = (self.id.clone(), key.0.clone(), key.1);
                     let slow = if around.strike(Fault::AgentSlow) { 50 } else { 1 };
                     let done_at = around.now + around.random.between(1, self.pace_ms) * slow;
                     self.jobs.insert(key, Job { done_at, begun: false, stray: false });
@@ -203,8 +204,8 @@ impl Agent {
             1 => self.complete(&task, Some(attempt + 1), around),
             2 => self.complete(&task, attempt.checked_sub(1), around),
             _ => {
-                let other = format!("agent-{}", around.random.below(30));
-                let params = json!({ "task_id": task, "agent_id": other, "success": true, "attempt": attempt.max(1) });
+                let (other, task, attempt) = around.overheard.clone();
+                let params = json!({ "task_id": task, "agent_id": other, "success": true, "attempt": attempt });
                 self.peer.request("task/completed", &params, around);
             }
         }

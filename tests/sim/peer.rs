@@ -22,6 +22,8 @@ pub(super) struct Around {
     pub(super) phase: Phase,
     /// Monotonic milliseconds.
     pub(super) now: u64,
+    /// The newest assignment that reached its agent: the agent, the task, the attempt. What a liar claims for itself.
+    pub(super) overheard: (String, String, u32),
 }
 
 impl Around {

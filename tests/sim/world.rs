@@ -73,6 +73,7 @@ impl World {
             audit: Audit::default(),
             phase: Phase::Down,
             now: 0,
+            overheard: Default::default(),
         };
         let agents = (0..swarm.agents).map(|nth| Agent::new(nth, &mut around)).collect();
         let hosts = (0..swarm.hosts).map(|_| Host::new(&mut around)).collect();
