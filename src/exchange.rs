@@ -169,7 +169,10 @@ impl Outgoing {
         match self {
             Self::Notice(notice) => match &**notice {
                 Notice::Hook(words) => words.as_str().len(),
-                Notice::TaskChanged(change) => change.error.as_ref().map_or(0, String::len),
+                Notice::TaskChanged(change) => {
+                    let result = change.result.as_ref().map_or(0, |result| result.as_str().len());
+                    change.error.as_ref().map_or(0, String::len) + result
+                }
                 Notice::Assigned(_) | Notice::Cancel { .. } | Notice::Pipeline { .. } => 0,
             },
             Self::Sample(sample) => sample.params.as_str().len(),

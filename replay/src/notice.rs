@@ -83,6 +83,8 @@ pub struct TaskChange {
     pub agent: Option<AgentId>,
     /// Why it failed or was cancelled.
     pub error: Option<String>,
+    /// What it returned, if it has completed and that is short.
+    pub result: Option<Json>,
 }
 
 /// Appends what is to be told about `envelope`, which `state` has just applied. `watched`: whether anybody subscribed to tasks.
@@ -189,5 +191,9 @@ fn change(state: &State, task: &Task) -> Notice {
         attempt: task.attempt,
         agent: task.lease.as_ref().map(|lease| state.agents[lease.agent].id.clone()),
         error: task.error.as_ref().map(|error| error.told(state)),
+        result: match &task.result {
+            Payload::Inline(result) if task.status == TaskStatus::Completed => Some(result.clone()),
+            Payload::Inline(_) | Payload::Logged { .. } => None,
+        },
     }))
 }

@@ -122,6 +122,9 @@ pub struct TaskChanged {
     pub agent_id: Option<String>,
     /// Why it failed or was cancelled, for a person.
     pub error: Option<String>,
+    /// What it returned, if it has completed and that has at most 512 bytes; the rest is told by `task/result`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
 }
 
 /// How far an attempt is, as its agent said.

@@ -67,6 +67,7 @@ fn changed(change: &TaskChange) -> String {
         attempt: change.attempt,
         agent_id: change.agent.as_ref().map(AgentId::as_str),
         error: change.error.as_deref(),
+        result: change.result.as_ref().map(raw),
     })
 }
 

@@ -75,6 +75,9 @@ pub(crate) struct TaskChanged<'a> {
     pub(super) agent_id: Option<&'a str>,
     /// Why it failed or was cancelled, for a person.
     pub(super) error: Option<&'a str>,
+    /// What it returned; missing where it has not completed, or that is longer than 512 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<Box<RawValue>>,
 }
 
 /// How far an attempt is, as its agent said.

@@ -51,6 +51,7 @@ fn changed(pipeline: u128) -> Outgoing {
         attempt: 1,
         agent: None,
         error: None,
+        result: None,
     })))
 }
 

@@ -70,6 +70,25 @@ fn a_subscription_replaces_the_broadcast() {
 }
 
 #[test]
+fn a_short_result_is_told_with_the_end() {
+    let server = Server::start();
+    let mut host = server.peer();
+    host.request("subscribe", json!({"topics": ["task/changed"]}));
+    let mut agent = Agent::join(&server, "a");
+    for (result, told) in
+        [(json!({"loss": 0.2}), true), (json!("-".repeat(510)), true), (json!("-".repeat(511)), false)]
+    {
+        task(&mut host, "t", json!({}));
+        agent.work(result.clone());
+        let changes = host.drain();
+        let (end, before) = changes.split_last().unwrap();
+        assert_eq!(end.params()["status"], "completed");
+        assert_eq!(end.params().get("result"), told.then_some(&result), "{} bytes", result.to_string().len());
+        assert!(before.iter().all(|frame| frame.params().get("result").is_none()), "{before:?}");
+    }
+}
+
+#[test]
 fn one_pipeline_can_be_followed_alone() {
     let server = Server::start();
     let mut host = server.peer();
