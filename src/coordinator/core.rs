@@ -14,7 +14,7 @@ use crate::shared::Shared;
 use crossbeam_channel::{Receiver, bounded};
 use everlog_replay::spec::Settings;
 use everlog_replay::{Command, Seq, Timestamp};
-use everlog_storage::{Opened, Snapshots, Store};
+use everlog_storage::{LogReader, Opened, Snapshots, Store};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -29,6 +29,8 @@ pub(crate) struct Core {
     pub(crate) committer: Committer,
     pub(crate) follower: Follower,
     pub(crate) store: Store,
+    /// Reads what was committed.
+    pub(crate) log: LogReader,
     pub(crate) snapshots: Snapshots,
 }
 
@@ -72,8 +74,9 @@ impl Core {
         shared.pulse.turned(Some(first.frame.last()), shared.clock.mono_ms());
         let (follow, durable_frames) = snapshots::channel();
         let (reader, from) = (log.reader(), Arc::clone(&shared));
-        let follower = Follower::new(from, reader, store.clone(), snapshots.clone(), durable_frames, snapshot_every);
+        let follower =
+            Follower::new(from, reader.clone(), store.clone(), snapshots.clone(), durable_frames, snapshot_every);
         let committer = Committer::new(log, Arc::clone(&shared), durable, follow);
-        Ok(Self { shared, writer, messages, committer, follower, store, snapshots })
+        Ok(Self { shared, writer, messages, committer, follower, store, log: reader, snapshots })
     }
 }

@@ -102,7 +102,6 @@ impl Follower {
     fn take(&self, seq: Seq) -> Result<(), Failure> {
         let mut state = recovery::newest(&self.snapshots, &self.log, seq)?;
         recovery::fold(&mut state, &self.log, seq)?;
-        let log = snapshot::log_of(&self.log, state.seq)?;
-        Ok(self.snapshots.write(state.seq, |out| snapshot::save(&state, &log, out))?)
+        Ok(snapshot::write(&self.snapshots, &self.log, &state)?)
     }
 }

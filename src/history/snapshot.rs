@@ -1,11 +1,9 @@
 //! What a snapshot holds: which log it is of, then the state. Without the first a snapshot that was put into another data
 //! directory would be taken for that one's past, since it is whole in itself.
 
-use crate::failure::Failure;
 use everlog_replay::{Seq, State};
-use everlog_storage::LogReader;
+use everlog_storage::{Fault, LogReader, Snapshots};
 use sha2::{Digest, Sha256};
-use std::io::{self, Write};
 
 /// A log, told by its record that a snapshot ends with: no two logs have the same ones, since these hold times and random ids.
 pub(crate) type LogHash = [u8; 32];
@@ -14,7 +12,7 @@ pub(crate) type LogHash = [u8; 32];
 ///
 /// # Errors
 /// When the record can not be read.
-pub(crate) fn log_of(log: &LogReader, seq: Seq) -> Result<LogHash, Failure> {
+pub(crate) fn log_of(log: &LogReader, seq: Seq) -> Result<LogHash, Fault> {
     Ok(hash(log.record(seq)?.as_deref().unwrap_or_default()))
 }
 
@@ -23,10 +21,16 @@ pub(crate) fn hash(record: &[u8]) -> LogHash {
     Sha256::digest(record).into()
 }
 
-/// Writes the state after the record of `log`.
-pub(crate) fn save(state: &State, log: &LogHash, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(log)?;
-    state.save(out)
+/// Writes a snapshot of the state that `log` amounts to.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn write(snapshots: &Snapshots, log: &LogReader, state: &State) -> Result<(), Fault> {
+    let of = log_of(log, state.seq)?;
+    snapshots.write(state.seq, |out| {
+        out.write_all(&of)?;
+        state.save(out)
+    })
 }
 
 /// Reads the state after the record of `log`.

@@ -205,6 +205,7 @@ fn verify_looks_at_everything_whatever_it_finds_first() {
 #[test]
 fn a_snapshot_of_another_log_is_passed_over_and_told() {
     let (mut one, other) = (grown(&[10; 5]), grown(&[20; 5]));
+    run(&one, &["verify", "--data", "data"]).expect_code(0);
     let snapshots = one.data().join("snapshots");
     fs::remove_dir_all(&snapshots).unwrap();
     fs::create_dir(&snapshots).unwrap();
