@@ -19,7 +19,7 @@ const SPREAD: u64 = 100;
 const RECOVERY: u64 = 60;
 /// Steps from the end of a session in which the store is closed, about.
 const CLOSING: u64 = 12;
-/// Pairs of a campaign: some twenty for every seventh step.
+/// Pairs of a campaign: nearly two for every step of a session.
 const PAIRS: u64 = 2_000;
 
 /// One experiment: a fault in the session, and perhaps another in the recovery.
