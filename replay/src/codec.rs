@@ -111,7 +111,7 @@ pub fn kind_of(record: &[u8]) -> Option<u16> {
 }
 
 /// Form of a snapshot; another form is not read but replaced from the log.
-const SNAPSHOT_FORM: u16 = 2;
+const SNAPSHOT_FORM: u16 = 3;
 
 pub(crate) fn write_snapshot<T: Serialize>(state: &T, mut out: &mut dyn std::io::Write) -> std::io::Result<()> {
     out.write_all(&SNAPSHOT_FORM.to_le_bytes())?;

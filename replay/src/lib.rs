@@ -45,4 +45,4 @@ pub use state::State;
 pub use status::{
     IllegalStep, PipelineStatus, PipelineStep, TaskStatus, TaskStep, next_pipeline_status, next_task_status,
 };
-pub use text::{Json, Payload};
+pub use text::{Json, Payload, Place};

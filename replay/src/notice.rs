@@ -163,7 +163,7 @@ fn assigned(state: &State, id: TaskId) -> Option<Notice> {
     let task = state.task(id).ok()?;
     let lease = task.lease.as_ref()?;
     let agent = &state.agents[lease.agent];
-    let upstream = task.depends_on.iter().filter_map(|id| state.task(*id).ok());
+    let upstream = task.edges().depends_on.iter().filter_map(|id| state.task(*id).ok());
     Some(Notice::Assigned(Box::new(Assignment {
         connection: agent.connection,
         agent: agent.id.clone(),
@@ -190,10 +190,10 @@ fn change(state: &State, task: &Task) -> Notice {
         status: task.status,
         attempt: task.attempt,
         agent: task.lease.as_ref().map(|lease| state.agents[lease.agent].id.clone()),
-        error: task.error.as_ref().map(|error| error.told(state)),
+        error: task.setbacks().error.as_ref().map(|error| error.told(state)),
         result: match &task.result {
             Payload::Inline(result) if task.status == TaskStatus::Completed => Some(result.clone()),
-            Payload::Inline(_) | Payload::Logged { .. } => None,
+            Payload::Inline(_) | Payload::Logged(_) => None,
         },
     }))
 }

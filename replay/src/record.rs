@@ -28,7 +28,7 @@ impl<T: std::fmt::Display> Serialize for Shown<T> {
 fn json<S: Serializer>(payload: &Payload, serializer: S) -> Result<S::Ok, S::Error> {
     match payload {
         Payload::Inline(json) => json.serialize(serializer),
-        Payload::Logged { seq, .. } => Reference { target: format!("event:{seq}") }.serialize(serializer),
+        Payload::Logged(place) => Reference { target: format!("event:{}", place.seq) }.serialize(serializer),
     }
 }
 
@@ -231,6 +231,7 @@ impl TaskInfo {
     /// The record of a task; its progress is the shell's to add.
     #[must_use]
     pub fn of(state: &State, task: &Task) -> Self {
+        let setbacks = task.setbacks();
         Self {
             id: Shown(task.id),
             pipeline_id: state.pipeline_of(task).map(|pipeline| pipeline.id.to_string()).unwrap_or_default(),
@@ -242,17 +243,17 @@ impl TaskInfo {
             completed_at: task.ended_at.map(Shown),
             config: task.config.clone(),
             result: task.result.clone(),
-            error_info: task
+            error_info: setbacks
                 .error
-                .as_deref()
+                .as_ref()
                 .map(|error| ErrorInfo { kind: error.kind.as_str(), message: error.told(state) }),
             attempt: task.attempt,
-            failures: task.failures,
+            failures: setbacks.failures,
             priority: task.spec.priority,
-            depends_on: task.depends_on.iter().copied().map(Shown).collect(),
+            depends_on: task.edges().depends_on.iter().copied().map(Shown).collect(),
             waiting_for: task.waiting_for,
-            retry_at: task.retry_at.map(Shown),
-            retry_of: task.retry_of.map(Shown),
+            retry_at: setbacks.retry_at.map(Shown),
+            retry_of: setbacks.retry_of.map(Shown),
             progress: (task.status == TaskStatus::Completed).then_some(1.0),
         }
     }

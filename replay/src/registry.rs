@@ -50,7 +50,7 @@ ix! {
 }
 
 /// Something with an identity.
-pub trait Entity {
+pub trait Entity: Clone {
     /// Its dense number.
     type Ix: Ix;
     /// Its identity.
@@ -129,6 +129,11 @@ impl<T: Entity> Registry<T> {
         self.slab.iter().map(|(n, entity)| (T::Ix::new(n), entity))
     }
 
+    /// The entities in the order of their numbers; their identities must stay.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slab.values_mut()
+    }
+
     /// Adds an entity; its identity must be new.
     pub(crate) fn insert(&mut self, entity: T) -> T::Ix {
         let n = self.slab.insert(entity);
@@ -144,6 +149,11 @@ impl<T: Entity> Registry<T> {
             entry.remove();
         }
         self.slab.remove(n)
+    }
+
+    /// The entities as they are now, without the table: to be written, not to be looked into.
+    pub(crate) fn frozen(&self) -> Self {
+        Self { slab: self.slab.clone(), ..Self::default() }
     }
 
     /// Makes the look-up table anew.

@@ -5,7 +5,7 @@ use crate::ids::Seq;
 use crate::limits::INLINE_BYTES_MAX;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A JSON text, checked at the door (well formed, depth, no bare NaN).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -26,7 +26,9 @@ impl Json {
     /// The JSON word `null`.
     #[must_use]
     pub fn null() -> Self {
-        Self("null".into())
+        /// Most tasks have no result yet: one word for all of them.
+        static NULL: LazyLock<Arc<str>> = LazyLock::new(|| "null".into());
+        Self(Arc::clone(&NULL))
     }
 
     /// The JSON text.
@@ -59,13 +61,23 @@ impl From<String> for Json {
 pub enum Payload {
     /// The text itself, at most [`INLINE_BYTES_MAX`] bytes.
     Inline(Json),
-    /// The payload of the event with this seq.
-    Logged {
-        /// Which event holds the text (see [`crate::Event::payload`]).
-        seq: Seq,
-        /// Length of the text in bytes.
-        bytes: u64,
-    },
+    /// The payload of an event.
+    Logged(Box<Place>),
+}
+
+/// Where a payload stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Which event holds the text (see [`crate::Event::payload`]).
+    pub seq: Seq,
+    /// Length of the text in bytes.
+    pub bytes: u64,
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self::null()
+    }
 }
 
 impl Payload {
@@ -75,7 +87,7 @@ impl Payload {
         if json.0.len() <= INLINE_BYTES_MAX {
             Self::Inline(json.clone())
         } else {
-            Self::Logged { seq, bytes: json.0.len() as u64 }
+            Self::Logged(Box::new(Place { seq, bytes: json.0.len() as u64 }))
         }
     }
 

@@ -8,13 +8,13 @@ use crate::clock::Clock;
 use crate::exchange::{Directory, INBOX_MAX, Inbound};
 use crate::failure::Failure;
 use crate::health::Pulse;
-use crate::history::LogHistory;
+use crate::history::{LogHistory, StateSnapshots};
 use crate::identity::NewId;
 use crate::shared::Shared;
 use crossbeam_channel::{Receiver, bounded};
 use everlog_replay::spec::Settings;
 use everlog_replay::{Command, Seq, Timestamp};
-use everlog_storage::{LogReader, Opened, Snapshots, Store};
+use everlog_storage::{Opened, Store};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -29,9 +29,7 @@ pub(crate) struct Core {
     pub(crate) committer: Committer,
     pub(crate) follower: Follower,
     pub(crate) store: Store,
-    /// Reads what was committed.
-    pub(crate) log: LogReader,
-    pub(crate) snapshots: Snapshots,
+    pub(crate) snapshots: StateSnapshots,
 }
 
 impl Core {
@@ -49,7 +47,9 @@ impl Core {
     ) -> Result<Self, Failure> {
         let Opened { mut log, store, snapshots, report } = opened;
         tracing::info!(%report, "opened");
-        let state = recovery::recover(&log, &snapshots)?;
+        let reader = log.reader();
+        let snapshots = StateSnapshots::new(snapshots, reader.clone());
+        let state = recovery::recover(&reader, &snapshots)?;
         let (inbox, messages) = bounded(INBOX_MAX);
         let (durable, durable_seen) = watch::channel(state.seq);
         let shared = Arc::new(Shared {
@@ -73,10 +73,9 @@ impl Core {
         durable.send_replace(first.frame.last());
         shared.pulse.turned(Some(first.frame.last()), shared.clock.mono_ms());
         let (follow, durable_frames) = snapshots::channel();
-        let (reader, from) = (log.reader(), Arc::clone(&shared));
-        let follower =
-            Follower::new(from, reader.clone(), store.clone(), snapshots.clone(), durable_frames, snapshot_every);
+        let from = Arc::clone(&shared);
+        let follower = Follower::new(from, reader, store.clone(), snapshots.clone(), durable_frames, snapshot_every);
         let committer = Committer::new(log, Arc::clone(&shared), durable, follow);
-        Ok(Self { shared, writer, messages, committer, follower, store, log: reader, snapshots })
+        Ok(Self { shared, writer, messages, committer, follower, store, snapshots })
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use turn::{Delivery, Turn, Writer};
 use crate::clock::{Clock, SystemClock};
 use crate::exchange::{Inbound, Message};
 use crate::failure::Failure;
-use crate::history::{self, snapshot};
+use crate::history::{self, StateSnapshots};
 use crate::identity;
 use crate::shared::Shared;
 use commit::Outcome;
@@ -109,9 +109,8 @@ pub(crate) struct Engine {
 /// What is closed at the end.
 pub(crate) struct Parts {
     pub(crate) store: everlog_storage::Store,
-    pub(crate) log: everlog_storage::LogReader,
     /// `None` where there is no next start.
-    pub(crate) snapshots: Option<everlog_storage::Snapshots>,
+    pub(crate) snapshots: Option<StateSnapshots>,
 }
 
 impl Parts {
@@ -119,14 +118,16 @@ impl Parts {
     ///
     /// # Errors
     /// When the snapshot can not be written, though there is space.
-    pub(crate) fn close(self, state: &State) -> Result<(), Fault> {
-        let written = self.snapshots.map_or(Ok(()), |all| snapshot::write(&all, &self.log, state));
+    pub(crate) fn close(self, state: &State) -> Result<(), Failure> {
+        let written = self.snapshots.map_or(Ok(()), |all| all.write(state));
         self.store.close();
         for finding in self.store.take_findings() {
             tracing::warn!(%finding, "the store was closed");
         }
         match written {
-            Err(fault) if fault.is_full() => tracing::warn!(%fault, "no snapshot; the next start takes longer"),
+            Err(Failure::Storage(fault)) if fault.is_full() => {
+                tracing::warn!(%fault, "no snapshot; the next start takes longer")
+            }
             written => written?,
         }
         Ok(())
@@ -140,7 +141,7 @@ impl Engine {
     /// When the directory can not be opened or its log does not fold.
     pub(crate) fn open(options: Options) -> Result<Self, Failure> {
         let opened = options.place.open()?;
-        let Core { shared, writer, messages, committer, follower, store, log, snapshots } =
+        let Core { shared, writer, messages, committer, follower, store, snapshots } =
             Core::start(opened, options.settings, SNAPSHOT_EVERY, system_clock, Box::new(identity::random))?;
         let connections = AtomicU64::new(shared.state.read().connections);
         let outcome = committer.outcome();
@@ -153,7 +154,7 @@ impl Engine {
         let (driver, borrower) = Driver::new(writer, committer, messages);
         threads.push(spawn("everlog-committer", move || borrower.run())?);
         threads.push(spawn("everlog-writer", move || driver.run())?);
-        let parts = Mutex::new(Some(Parts { store, log, snapshots }));
+        let parts = Mutex::new(Some(Parts { store, snapshots }));
         Ok(Self { shared, connections, outcome, threads: Mutex::new(threads), parts })
     }
 
@@ -208,7 +209,7 @@ impl Engine {
             }
             let parts = self.parts.lock().take();
             let closed = parts.map_or(Ok(()), |parts| parts.close(&self.shared.state.read()));
-            closed.map_err(|fault| Failed(fault.to_string()))
+            closed.map_err(|failure| Failed(failure.to_string()))
         });
         work.await.unwrap_or_else(|error| Err(Failed(error.to_string())))
     }

@@ -1,32 +1,18 @@
 //! Restart is replay: the newest snapshot that reads, and the log from there on, through the same `apply` that runs live.
 
 use crate::failure::Failure;
-use crate::history::{envelope, snapshot};
+use crate::history::{StateSnapshots, envelope};
 use everlog_replay::{State, apply};
-use everlog_storage::{CommitLog, Frame, LogReader, Seq, Snapshots};
+use everlog_storage::{Frame, LogReader, Seq};
 
 /// The state that the log amounts to.
 ///
 /// # Errors
 /// When the log can not be read or does not fold.
-pub(super) fn recover(log: &CommitLog, snapshots: &Snapshots) -> Result<State, Failure> {
-    let reader = log.reader();
-    let mut state = newest(snapshots, &reader, reader.durable())?;
-    fold(&mut state, &reader, reader.durable())?;
+pub(super) fn recover(log: &LogReader, snapshots: &StateSnapshots) -> Result<State, Failure> {
+    let mut state = snapshots.newest(log.durable())?;
+    fold(&mut state, log, log.durable())?;
     Ok(state)
-}
-
-/// The state of the newest snapshot of this log that is sound and not ahead of it; otherwise the empty state.
-pub(super) fn newest(snapshots: &Snapshots, log: &LogReader, durable: Seq) -> Result<State, Failure> {
-    let mut before = durable;
-    while let Some((seq, bytes)) = snapshots.at_or_before(before)? {
-        match snapshot::load(&bytes, &snapshot::log_of(log, seq)?) {
-            Ok(state) => return Ok(state),
-            Err(detail) => tracing::warn!(seq, detail, "a snapshot is passed over; more of the log is replayed"),
-        }
-        before = seq.saturating_sub(1);
-    }
-    Ok(State::default())
 }
 
 /// Folds the log into `state`, up to and including `to`.

@@ -1,15 +1,13 @@
-//! The follower's half of a restart: snapshots, folded from the previous one plus the log. The writer never stalls for one, and
-//! each is a proof that snapshot and tail give the whole (law 7).
+//! The follower's half of a restart: snapshots, each a copy of the live state that shares what has not changed since. The writer
+//! waits for the copy alone, and a second state, folded from the log beside the first, would take as much memory again.
 
-use super::recovery;
 use super::scrub::{SCRUB_EVERY, Scrub};
 use crate::exchange::{Inbound, Message};
-use crate::failure::Failure;
-use crate::history::snapshot;
+use crate::history::StateSnapshots;
 use crate::shared::Shared;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
-use everlog_replay::{ErrorId, Seq};
-use everlog_storage::{LogReader, Snapshots, Store};
+use everlog_replay::{ErrorId, Seq, State};
+use everlog_storage::{LogReader, Store};
 use std::sync::Arc;
 
 /// Tells the follower how far the log is durable. Never waits: only the newest position matters.
@@ -20,11 +18,13 @@ pub(crate) struct Follower {
     shared: Arc<Shared>,
     log: LogReader,
     store: Store,
-    snapshots: Snapshots,
+    snapshots: StateSnapshots,
     durable: Receiver<Seq>,
     /// Events from one snapshot to the next.
     every: Seq,
     newest: Seq,
+    /// What the next snapshot holds, until its newest event is durable.
+    frozen: Option<State>,
     scrub: Scrub,
 }
 
@@ -46,12 +46,12 @@ impl Follower {
         shared: Arc<Shared>,
         log: LogReader,
         store: Store,
-        snapshots: Snapshots,
+        snapshots: StateSnapshots,
         durable: Receiver<Seq>,
         every: Seq,
     ) -> Self {
-        let newest = snapshots.list().ok().and_then(|all| all.last().copied()).unwrap_or(0);
-        Self { shared, log, store, snapshots, durable, every, newest, scrub: Scrub::default() }
+        let newest = snapshots.last();
+        Self { shared, log, store, snapshots, durable, every, newest, frozen: None, scrub: Scrub::default() }
     }
 
     /// Until the committer ends.
@@ -69,16 +69,17 @@ impl Follower {
         }
     }
 
-    /// Takes a snapshot where one is due.
+    /// Takes a snapshot where one is due. The state may be ahead of what is durable: then it is written when it no longer is.
     pub(crate) fn look(&mut self, durable: Seq) {
-        if durable < self.newest + self.every {
-            return;
+        if self.frozen.is_none() && durable >= self.newest + self.every {
+            self.frozen = Some(self.shared.state.read().frozen());
         }
-        if let Err(fault) = self.take(durable) {
+        let Some(state) = self.frozen.take_if(|state| state.seq <= durable) else { return };
+        if let Err(fault) = self.snapshots.write(&state) {
             // The log is whole; a start without this snapshot only takes longer.
             tracing::warn!(%fault, "no snapshot could be taken; the next one is tried later");
         }
-        self.newest = durable;
+        self.newest = state.seq;
     }
 
     /// Reads the next piece of the log. Damage goes on record, for whoever looks at the error register and not at standard error.
@@ -97,11 +98,5 @@ impl Follower {
         for finding in self.store.take_findings().into_iter().chain(self.snapshots.take_findings()) {
             tracing::warn!(%finding, "something was not as it should be");
         }
-    }
-
-    fn take(&self, seq: Seq) -> Result<(), Failure> {
-        let mut state = recovery::newest(&self.snapshots, &self.log, seq)?;
-        recovery::fold(&mut state, &self.log, seq)?;
-        Ok(snapshot::write(&self.snapshots, &self.log, &state)?)
     }
 }

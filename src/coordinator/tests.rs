@@ -176,8 +176,8 @@ async fn a_long_payload_is_kept_in_memory_until_it_is_in_the_log() {
     bench.call("1", "memory/set", json!({ "key": "k", "value": long })).await.unwrap();
     let shared = bench.coordinator.shared();
     assert_eq!(shared.undurable.lock().len(), 0);
-    let Some(Payload::Logged { seq, .. }) = shared.state.read().memory.get("k").cloned() else { panic!("not long") };
-    assert_eq!(shared.payload(seq).unwrap().as_str(), json!(long).to_string());
+    let Some(Payload::Logged(place)) = shared.state.read().memory.get("k").cloned() else { panic!("not long") };
+    assert_eq!(shared.payload(place.seq).unwrap().as_str(), json!(long).to_string());
     bench.drain().await;
 }
 

@@ -297,9 +297,9 @@ impl Writer {
     fn follow(&mut self, envelope: &Envelope) {
         let event = &envelope.event;
         if let Some(json) = event.payload()
-            && let Payload::Logged { seq, .. } = Payload::keep(json, envelope.seq)
+            && let Payload::Logged(place) = Payload::keep(json, envelope.seq)
         {
-            self.shared.undurable.lock().push_back((seq, json.clone()));
+            self.shared.undurable.lock().push_back((place.seq, json.clone()));
         }
         if let Some(task) = event.ended_attempt() {
             self.shared.progress.lock().remove(&task);

@@ -2,11 +2,12 @@
 
 mod lines;
 mod repair;
-pub(crate) mod snapshot;
+mod snapshot;
 mod verify;
 
 pub(crate) use lines::{LogLine, lines};
 pub(crate) use repair::{Repair, Stretch};
+pub(crate) use snapshot::StateSnapshots;
 pub(crate) use verify::{Checked, Verification};
 
 use crate::failure::Failure;

@@ -45,7 +45,7 @@ fn archived<T>(found: Result<T, Failure>) -> Result<T, Refusal> {
 fn resolve(shared: &Shared, payload: &Payload) -> Result<Json, Refusal> {
     match payload {
         Payload::Inline(json) => Ok(json.clone()),
-        Payload::Logged { seq, .. } => archived(shared.payload(*seq)),
+        Payload::Logged(place) => archived(shared.payload(place.seq)),
     }
 }
 
@@ -56,7 +56,7 @@ fn fetch_within(
     room: usize,
     target: impl FnOnce() -> String,
 ) -> Result<(), Refusal> {
-    let long = matches!(payload, Payload::Logged { bytes, .. } if usize::try_from(*bytes).unwrap_or(usize::MAX) > room);
+    let long = matches!(payload, Payload::Logged(place) if usize::try_from(place.bytes).unwrap_or(usize::MAX) > room);
     if long {
         *payload = Payload::Inline(text(&Reference { target: target() }).into());
     } else {

@@ -377,7 +377,7 @@ impl Book {
         for (_, task) in state.tasks.iter() {
             let line = &self.tasks[&task.id];
             let holder = task.lease.as_ref().map(|lease| &state.agents[lease.agent].id);
-            let found = (task.status, task.attempt, task.failures, holder, task.retry_at);
+            let found = (task.status, task.attempt, task.setbacks().failures, holder, task.setbacks().retry_at);
             let expected = (line.status, line.attempt, line.failures, line.holder.as_ref(), line.retry_at);
             assert_eq!(found, expected, "task {} in the state and in the reference", task.id);
         }

@@ -17,7 +17,7 @@ impl World {
         let aim = self.around.aim(&self.disk, &CLOSE);
         core.committer.finish();
         sessions.poll(self.around.now, &mut self.around.random);
-        let parts = Parts { store: core.store, log: core.log, snapshots: Some(core.snapshots) };
+        let parts = Parts { store: core.store, snapshots: Some(core.snapshots) };
         let closed = parts.close(&core.shared.state.read());
         let blow = self.around.fallen(&self.disk, aim);
         assert!(blow.is_some() || closed.is_ok(), "a coordinator that ends in order can not: {closed:?}");

@@ -18,38 +18,25 @@ impl Fold<'_> {
         let mut waiting_for = 0;
         for upstream in &e.depends_on {
             let ix = self.task(*upstream)?;
-            self.state.tasks[ix].dependents.push(e.task);
+            self.state.tasks[ix].edges_mut().dependents.push(e.task);
             waiting_for += u32::from(!self.state.tasks[ix].status.is_final());
         }
         let config = match e.retry_of.filter(|_| e.config.is_null()) {
             Some(of) => self.state.tasks[self.task(of)?].config.clone(),
             None => Payload::keep(&e.config, self.seq),
         };
-        let ix = self.state.tasks.insert(Task {
-            id: e.task,
-            name: e.name.as_str().into(),
-            pipeline,
-            ordinal: self.state.created,
-            spec: Arc::clone(&e.spec),
-            status: TaskStatus::Pending,
-            attempt: 0,
-            failures: 0,
-            depends_on: e.depends_on.as_slice().into(),
-            dependents: Vec::new(),
-            waiting_for,
-            created_at: self.at,
-            ready_since: self.at,
-            started_at: None,
-            ended_at: None,
-            lease: None,
-            agent: None,
-            retry_at: None,
-            config,
-            result: Payload::null(),
-            error: None,
-            retry_of: e.retry_of,
-            class: Default::default(),
-        });
+        let (spec, config) = (self.state.alike.spec(&e.spec), self.state.alike.config(config));
+        let mut task = Task::new(e.task, &e.name, spec, config, self.at);
+        task.pipeline = pipeline;
+        task.ordinal = self.state.created;
+        task.waiting_for = waiting_for;
+        if !e.depends_on.is_empty() {
+            task.edges_mut().depends_on = e.depends_on.clone();
+        }
+        if e.retry_of.is_some() {
+            task.setbacks_mut().retry_of = e.retry_of;
+        }
+        let ix = self.state.tasks.insert(task);
         self.state.created += 1;
         self.state.counts.add(TaskStatus::Pending);
         if let Some(pipeline) = pipeline {
@@ -78,7 +65,8 @@ impl Fold<'_> {
         task.attempt = e.attempt;
         task.started_at = None;
         task.agent = Some(self.state.agents[agent].id.clone());
-        task.lease = Some(Lease { agent, assigned_at: self.at, until: e.lease_until, timeout_at: e.timeout_at });
+        let lease = Lease { agent, assigned_at: self.at, until: e.lease_until, timeout_at: e.timeout_at };
+        task.lease = Some(Box::new(lease));
         let (pipeline, demand) = (task.pipeline, task.spec.demand);
         self.state.enter_deadlines(ix);
         let holder = &mut self.state.agents[agent];
@@ -108,7 +96,7 @@ impl Fold<'_> {
     }
 
     /// Ends the lease of a task; the agent gets its slot back.
-    pub(super) fn end_lease(&mut self, ix: TaskIx) -> Option<Lease> {
+    pub(super) fn end_lease(&mut self, ix: TaskIx) -> Option<Box<Lease>> {
         self.state.leave_deadlines(ix);
         let task = &mut self.state.tasks[ix];
         let lease = task.lease.take()?;
@@ -139,10 +127,11 @@ impl Fold<'_> {
         if let Some(lease) = &self.state.tasks[ix].lease {
             self.state.agents[lease.agent].succeeded(duration_us, expected_us);
         }
+        let result = self.state.alike.result(Payload::keep(&e.result, self.seq));
         let task = &mut self.state.tasks[ix];
         task.started_at = task.started_at.or(Some(self.at));
-        task.result = Payload::keep(&e.result, self.seq);
-        task.error = None;
+        task.result = result;
+        task.forget_error();
         self.end_lease(ix);
         self.ended(ix);
         Ok(())
@@ -161,15 +150,16 @@ impl Fold<'_> {
         }
         self.end_lease(ix);
         let task = &mut self.state.tasks[ix];
-        task.failures += 1;
         task.result = Payload::keep(&e.result, self.seq);
         let kind = match e.then {
             AfterFailure::Quarantined => TaskErrorKind::Quarantined,
             AfterFailure::Retry { .. } | AfterFailure::Final => TaskErrorKind::Failed(e.failure),
         };
-        task.error = Some(Box::new(TaskError { kind, message: e.message.clone() }));
+        let setbacks = task.setbacks_mut();
+        setbacks.failures += 1;
+        setbacks.error = Some(TaskError { kind, message: e.message.clone() });
         if let AfterFailure::Retry { not_before } = e.then {
-            task.retry_at = Some(not_before);
+            setbacks.retry_at = Some(not_before);
             self.state.enter_deadlines(ix);
             self.refresh_run(ix);
         } else {
@@ -216,12 +206,12 @@ impl Fold<'_> {
 
     pub(super) fn task_released(&mut self, e: &event::TaskReleased) -> Result<(), Illegal> {
         let ix = self.task(e.task)?;
-        if self.state.tasks[ix].retry_at.is_none() {
+        if self.state.tasks[ix].setbacks().retry_at.is_none() {
             return Err(self.contradiction(format!("task {} is not in a back-off", e.task)));
         }
         self.step_task(ix, TaskStep::Release)?;
         self.state.leave_deadlines(ix);
-        self.state.tasks[ix].retry_at = None;
+        self.state.tasks[ix].setbacks_mut().retry_at = None;
         self.state.task_ready(ix, self.at);
         Ok(())
     }
@@ -234,9 +224,9 @@ impl Fold<'_> {
         self.step_task(ix, TaskStep::Cancel)?;
         self.end_lease(ix);
         let kind = TaskErrorKind::of(e.reason);
-        let task = &mut self.state.tasks[ix];
-        task.retry_at = None;
-        task.error = Some(Box::new(TaskError { kind, message: e.message.clone() }));
+        let setbacks = self.state.tasks[ix].setbacks_mut();
+        setbacks.retry_at = None;
+        setbacks.error = Some(TaskError { kind, message: e.message.clone() });
         self.ended(ix);
         Ok(())
     }
@@ -245,8 +235,8 @@ impl Fold<'_> {
     pub(super) fn ended(&mut self, ix: TaskIx) {
         self.state.leave_class(ix);
         self.state.tasks[ix].ended_at = Some(self.at);
-        for n in 0..self.state.tasks[ix].dependents.len() {
-            let dependent = self.state.tasks[ix].dependents[n];
+        for n in 0..self.state.tasks[ix].edges().dependents.len() {
+            let dependent = self.state.tasks[ix].edges().dependents[n];
             let Some(waiting) = self.state.tasks.find(&dependent.0) else { continue };
             let task = &mut self.state.tasks[waiting];
             task.waiting_for = task.waiting_for.saturating_sub(1);

@@ -34,11 +34,11 @@ impl Decision<'_> {
     fn after_failure(&self, task: &Task, failure: &Failure) -> AfterFailure {
         let doomed = self.state.pipeline_of(task).is_some_and(|pipeline| pipeline.status == PipelineStatus::Stopping);
         let retry = &task.spec.retry;
-        if !doomed && task.failures < retry.attempts && worth_a_retry(retry, failure) {
-            let wait_ms = backoff_ms(retry, task.failures, task.id);
+        if !doomed && task.setbacks().failures < retry.attempts && worth_a_retry(retry, failure) {
+            let wait_ms = backoff_ms(retry, task.setbacks().failures, task.id);
             return AfterFailure::Retry { not_before: self.stamp.at.plus_ms(wait_ms) };
         }
-        let exhausted = task.failures >= retry.attempts;
+        let exhausted = task.setbacks().failures >= retry.attempts;
         match failure.kind {
             FailureKind::AgentLost if exhausted => AfterFailure::Quarantined,
             FailureKind::AgentLost | FailureKind::Reported | FailureKind::Timeout => AfterFailure::Final,
@@ -72,7 +72,7 @@ impl Decision<'_> {
         let mut seen: BTreeSet<TaskId> = events.iter().filter_map(ended_task).collect();
         let mut open = vec![task];
         while let Some(upstream) = open.pop() {
-            for id in &upstream.dependents {
+            for id in &upstream.edges().dependents {
                 let Ok(dependent) = self.state.task(*id) else { continue };
                 if dependent.status.is_final() || !seen.insert(*id) {
                     continue;

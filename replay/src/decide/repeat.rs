@@ -24,7 +24,7 @@ impl Decision<'_> {
     /// A waiting task is released from its back-off, an ended one is repeated.
     pub(super) fn retry_task(&self, id: TaskId, new: NewIds) -> Result<Vec<Event>, Refusal> {
         let task = self.state.task(id)?;
-        if task.retry_at.is_some() {
+        if task.setbacks().retry_at.is_some() {
             return Ok(vec![event::TaskReleased { task: id }.into()]);
         }
         let refuse = |why: String| Err(Refusal::TaskNotReady { task: id, why });
@@ -36,7 +36,7 @@ impl Decision<'_> {
         }
         let run = self.state.pipeline_of(task);
         let mut fellows = run.into_iter().flat_map(|run| &run.tasks).map(|ix| &self.state.tasks[*ix]);
-        match fellows.rfind(|fellow| fellow.retry_of == Some(id)) {
+        match fellows.rfind(|fellow| fellow.setbacks().retry_of == Some(id)) {
             Some(again) => refuse(format!("it runs again already, as task {}", again.id)),
             None => self.repeat(run, vec![task], new),
         }
@@ -46,7 +46,7 @@ impl Decision<'_> {
     pub(super) fn retry_pipeline(&self, id: PipelineId, new: NewIds) -> Result<Vec<Event>, Refusal> {
         let run = self.state.pipeline(id)?;
         let tasks = || run.tasks.iter().map(|ix| &self.state.tasks[*ix]);
-        let again: BTreeSet<TaskId> = tasks().filter_map(|task| task.retry_of).collect();
+        let again: BTreeSet<TaskId> = tasks().filter_map(|task| task.setbacks().retry_of).collect();
         let is_lost = |task: &&Task| {
             let status = task.status;
             matches!(status, TaskStatus::Failed | TaskStatus::Cancelled) && !again.contains(&task.id)
@@ -78,13 +78,13 @@ impl Decision<'_> {
         let mut ready = 0;
         for task in tasks.values() {
             let upstream = |id: &TaskId| ids.get(id).copied().unwrap_or(*id);
-            ready += u32::from(!task.depends_on.iter().any(|id| ids.contains_key(id)));
+            ready += u32::from(!task.edges().depends_on.iter().any(|id| ids.contains_key(id)));
             let created = event::TaskCreated {
                 task: upstream(&task.id),
                 pipeline: joins,
                 name: task.name.to_string(),
                 spec: Arc::clone(&task.spec),
-                depends_on: task.depends_on.iter().map(upstream).collect(),
+                depends_on: task.edges().depends_on.iter().map(upstream).collect(),
                 config: Json::null(),
                 retry_of: Some(task.id),
             };
@@ -106,8 +106,10 @@ impl Decision<'_> {
                 continue;
             }
             let known = |id: &TaskId| self.state.task(*id).ok();
-            open.extend(task.depends_on.iter().filter_map(known).filter(|before| gave_nothing(before)));
-            open.extend(task.dependents.iter().filter_map(known).filter(|after| after.status == TaskStatus::Cancelled));
+            open.extend(task.edges().depends_on.iter().filter_map(known).filter(|before| gave_nothing(before)));
+            open.extend(
+                task.edges().dependents.iter().filter_map(known).filter(|after| after.status == TaskStatus::Cancelled),
+            );
         }
         found
     }
@@ -131,7 +133,7 @@ impl Decision<'_> {
             )));
         }
         for task in tasks.values() {
-            if let Some(gone) = task.depends_on.iter().find(|id| self.state.task(**id).is_err()) {
+            if let Some(gone) = task.edges().depends_on.iter().find(|id| self.state.task(**id).is_err()) {
                 let why = format!("the result of task {gone}, which it needs, is no longer at hand; create both anew");
                 return Err(Refusal::TaskNotReady { task: task.id, why });
             }
@@ -170,5 +172,5 @@ fn bytes_of(task: &Task) -> usize {
     const FIXED: usize = 256;
     const ID: usize = 17;
     let texts = task.spec.capabilities.iter().chain(&task.spec.retry.not_on);
-    FIXED + task.name.len() + task.depends_on.len() * ID + texts.map(|text| text.len() + ID).sum::<usize>()
+    FIXED + task.name.len() + task.edges().depends_on.len() * ID + texts.map(|text| text.len() + ID).sum::<usize>()
 }

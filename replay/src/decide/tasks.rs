@@ -244,7 +244,7 @@ impl Decision<'_> {
         if task.waiting_for > 0 {
             return not_ready(format!("it waits for {} other tasks", task.waiting_for));
         }
-        if let Some(at) = task.retry_at {
+        if let Some(at) = task.setbacks().retry_at {
             return not_ready(format!("its back-off runs until {at}"));
         }
         if let Some(pipeline) = self.state.pipeline_of(task)
@@ -359,7 +359,7 @@ impl Decision<'_> {
 
     pub(super) fn release(&self, id: TaskId) -> Result<Vec<Event>, Refusal> {
         let Ok(task) = self.state.task(id) else { return Ok(Vec::new()) };
-        let due = task.retry_at.is_some() && is_due(task.retry_at, self.stamp.at);
+        let due = task.setbacks().retry_at.is_some() && is_due(task.setbacks().retry_at, self.stamp.at);
         Ok(if due { vec![event::TaskReleased { task: id }.into()] } else { Vec::new() })
     }
 

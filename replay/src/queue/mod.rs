@@ -38,7 +38,7 @@ pub(crate) struct Needs {
     pub aware: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Class {
     needs: Needs,
     /// Live tasks of this class.

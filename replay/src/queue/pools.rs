@@ -39,7 +39,7 @@ impl Budget {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pool {
     capabilities: Arc<[String]>,
     /// Whether its agents declare their resources.
@@ -49,7 +49,7 @@ pub(super) struct Pool {
 }
 
 /// The agents of a pool that fit one demand, and the classes that make it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Free {
     classes: BTreeSet<ClassIx>,
     agents: BTreeSet<(Merit, AgentIx)>,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A task.
+/// A task. There are millions: what most of them do not have takes a word, and what many have in common is kept once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Task {
     /// Its identity.
@@ -29,13 +29,7 @@ pub struct Task {
     pub status: TaskStatus,
     /// Number of the newest attempt; 0 before the first.
     pub attempt: u32,
-    /// Attempts that failed and count against the retry policy.
-    pub failures: u32,
-    /// The tasks that must end first.
-    pub depends_on: Box<[TaskId]>,
-    /// The tasks that wait for this one.
-    pub dependents: Vec<TaskId>,
-    /// How many of `depends_on` have not ended.
+    /// How many of the tasks that it depends on have not ended.
     pub waiting_for: u32,
     /// When it was created.
     pub created_at: Timestamp,
@@ -46,33 +40,81 @@ pub struct Task {
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// Who works on it.
-    pub lease: Option<Lease>,
+    pub lease: Option<Box<Lease>>,
     /// Who had the newest attempt.
     pub agent: Option<AgentId>,
-    /// End of its back-off.
-    pub retry_at: Option<Timestamp>,
     /// The configuration as given.
     pub config: Payload,
     /// The outcome.
     pub result: Payload,
-    /// Why it failed or was cancelled; of the newest failure while it is retried.
-    pub error: Option<Box<TaskError>>,
-    /// The failed task that it repeats.
-    pub retry_of: Option<TaskId>,
+    edges: Option<Box<Edges>>,
+    setbacks: Option<Box<Setbacks>>,
     /// Derived: its class in the queue, while it lives.
     #[serde(skip)]
     pub(crate) class: ClassIx,
 }
 
 impl Task {
+    /// A task as it is created.
+    pub(crate) fn new(id: TaskId, name: &str, spec: Arc<TaskSpec>, config: Payload, at: Timestamp) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            pipeline: None,
+            ordinal: 0,
+            spec,
+            status: TaskStatus::Pending,
+            attempt: 0,
+            waiting_for: 0,
+            created_at: at,
+            ready_since: at,
+            started_at: None,
+            ended_at: None,
+            lease: None,
+            agent: None,
+            config,
+            result: Payload::null(),
+            edges: None,
+            setbacks: None,
+            class: ClassIx::default(),
+        }
+    }
+
+    /// What it depends on, and what depends on it.
+    #[must_use]
+    pub fn edges(&self) -> &Edges {
+        static NONE: Edges = Edges { depends_on: Vec::new(), dependents: Vec::new() };
+        self.edges.as_deref().unwrap_or(&NONE)
+    }
+
+    pub(crate) fn edges_mut(&mut self) -> &mut Edges {
+        self.edges.get_or_insert_default()
+    }
+
+    /// What went wrong with it.
+    #[must_use]
+    pub fn setbacks(&self) -> &Setbacks {
+        static NONE: Setbacks = Setbacks { failures: 0, retry_at: None, error: None, retry_of: None };
+        self.setbacks.as_deref().unwrap_or(&NONE)
+    }
+
+    pub(crate) fn setbacks_mut(&mut self) -> &mut Setbacks {
+        self.setbacks.get_or_insert_default()
+    }
+
+    /// It has completed after all.
+    pub(crate) fn forget_error(&mut self) {
+        if let Some(setbacks) = &mut self.setbacks {
+            setbacks.error = None;
+        }
+    }
+
     /// Whether nothing but an agent is missing.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.status == TaskStatus::Pending && self.waiting_for == 0 && self.retry_at.is_none()
+        self.status == TaskStatus::Pending && self.waiting_for == 0 && self.setbacks().retry_at.is_none()
     }
-}
 
-impl Task {
     /// Who works on it, or ended it; nobody while it waits.
     #[must_use]
     pub fn holder(&self) -> Option<&AgentId> {
@@ -86,6 +128,28 @@ impl Entity for Task {
     fn key(&self) -> &Uuid {
         &self.id.0
     }
+}
+
+/// What a task depends on, and what depends on it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Edges {
+    /// The tasks that must end first.
+    pub depends_on: Vec<TaskId>,
+    /// The tasks that wait for this one.
+    pub dependents: Vec<TaskId>,
+}
+
+/// What went wrong with a task, and what comes of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Setbacks {
+    /// Attempts that failed and count against the retry policy.
+    pub failures: u32,
+    /// End of its back-off.
+    pub retry_at: Option<Timestamp>,
+    /// Why it failed or was cancelled; of the newest failure while it is retried.
+    pub error: Option<TaskError>,
+    /// The failed task that it repeats.
+    pub retry_of: Option<TaskId>,
 }
 
 /// The right of one agent to one attempt.

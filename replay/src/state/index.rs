@@ -30,7 +30,18 @@ impl State {
         self.pipelines.rebuild();
         self.tasks.rebuild();
         self.agents.rebuild();
+        self.share();
         self.rebuild_index();
+    }
+
+    /// A snapshot holds everything as often as it is used.
+    fn share(&mut self) {
+        let Self { tasks, alike, .. } = self;
+        for task in tasks.values_mut() {
+            task.spec = alike.spec(&task.spec);
+            task.config = alike.config(std::mem::take(&mut task.config));
+            task.result = alike.result(std::mem::take(&mut task.result));
+        }
     }
 
     fn rebuild_index(&mut self) {
@@ -138,7 +149,7 @@ impl State {
 
     fn deadline(task: &Task) -> Option<Timestamp> {
         let timeout = task.lease.as_ref().and_then(|lease| lease.timeout_at);
-        timeout.or(task.retry_at)
+        timeout.or(task.setbacks().retry_at)
     }
 
     pub(crate) fn enter_deadlines(&mut self, ix: TaskIx) {

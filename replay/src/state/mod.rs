@@ -3,18 +3,21 @@
 //! [`State`] holds the live work, the indexes that scheduler and queries need, and the newest of what has ended. It changes
 //! through [`crate::apply`] alone. *Facts* are stored in snapshots and hashed; what is *derived* is built from them.
 
+mod alike;
 mod entities;
 mod index;
 mod registers;
 
 pub use crate::counts::Counts;
 pub use crate::registry::{AgentIx, PipelineIx, Registry, TaskIx};
-pub use entities::{Agent, Lease, Pipeline, Presence, Task, TaskError, TaskErrorKind};
+pub use entities::{Agent, Edges, Lease, Pipeline, Presence, Setbacks, Task, TaskError, TaskErrorKind};
 pub use registers::{ErrorEntry, Errors, Model, ModelReport, Remembered, Repeat};
 
 pub(crate) use entities::SCORE_FULL;
 pub(crate) use index::{adaptive_mode, wanted_mode};
 pub(crate) use registers::{Refusals, Requests};
+
+use alike::Alike;
 
 use crate::codec::{self, DecodeError};
 use crate::envelope::{Envelope, Stamp};
@@ -77,6 +80,9 @@ pub struct State {
     /// Derived: lost agents whose leases have not ended yet.
     #[serde(skip)]
     pub(crate) bereft: BTreeSet<AgentIx>,
+    /// Derived: what the next task may have in common with the last one.
+    #[serde(skip)]
+    pub(crate) alike: Alike,
 }
 
 /// Something that has ended and stays in the views for a while.
@@ -150,7 +156,7 @@ impl State {
 
     /// A task that has not ended and still needs the result of this one.
     pub(crate) fn needs_result_of(&self, task: &Task) -> Option<&Task> {
-        let known = task.dependents.iter().filter_map(|id| self.tasks.by_key(&id.0));
+        let known = task.edges().dependents.iter().filter_map(|id| self.tasks.by_key(&id.0));
         known.into_iter().find(|dependent| !dependent.status.is_final())
     }
 
@@ -193,6 +199,33 @@ impl State {
             (Some(pipeline), _) => self.pipelines.find(&pipeline.0),
             (None, Some(task)) => self.tasks.by_key(&task.0)?.pipeline,
             (None, None) => None,
+        }
+    }
+
+    /// The facts as they are now, for a snapshot: a copy that shares tasks, pipelines and agents with this state until they
+    /// change. It can be saved and hashed; the indexes are left out, so nothing can be looked up in it.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        Self {
+            seq: self.seq,
+            at: self.at,
+            settings: self.settings.clone(),
+            connections: self.connections,
+            pipelines: self.pipelines.frozen(),
+            tasks: self.tasks.frozen(),
+            agents: self.agents.frozen(),
+            memory: self.memory.clone(),
+            errors: self.errors.clone(),
+            models: self.models.clone(),
+            counts: self.counts,
+            load: self.load,
+            created: self.created,
+            ended: self.ended.clone(),
+            ended_tasks: self.ended_tasks,
+            lost: self.lost.clone(),
+            requests: self.requests.clone(),
+            refusals: self.refusals.clone(),
+            ..Self::default()
         }
     }
 

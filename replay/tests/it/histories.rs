@@ -371,6 +371,17 @@ proptest! {
         prop_assert_eq!(player.world.replayed().hash(), player.world.state.hash(), "law 5");
     }
 
+    /// A frozen state is what a snapshot of its moment holds, whatever becomes of the live one.
+    #[test]
+    fn a_frozen_state_stays_as_it_was(steps in steps(), at: prop::sample::Index) {
+        let mut player = Player::new();
+        let at = at.index(steps.len() + 1);
+        steps[..at].iter().for_each(|step| player.play(*step));
+        let (frozen, hash) = (player.world.state.frozen(), player.world.state.hash());
+        steps[at..].iter().for_each(|step| player.play(*step));
+        prop_assert_eq!(frozen.hash(), hash);
+    }
+
     /// A state that is saved and loaded, or replayed, again and again goes on exactly as one that never was: facts, and what is
     /// derived.
     #[test]

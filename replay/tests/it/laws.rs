@@ -26,11 +26,11 @@ fn leases(state: &State) {
         if let Some(lease) = &task.lease {
             let holds = state.agents[lease.agent].running.iter().filter(|running| **running == ix).count();
             assert_eq!(holds, 1, "the agent of '{}' knows of its lease once", task.name);
-            assert!(task.retry_at.is_none(), "'{}' does not run during its back-off", task.name);
+            assert!(task.setbacks().retry_at.is_none(), "'{}' does not run during its back-off", task.name);
             assert_eq!(task.waiting_for, 0, "'{}' does not run before its inputs", task.name);
         }
         let open = |id| state.task(id).is_ok_and(|upstream| !upstream.status.is_final());
-        let open = task.depends_on.iter().filter(|id| open(**id)).count();
+        let open = task.edges().depends_on.iter().filter(|id| open(**id)).count();
         assert!(task.status.is_final() || task.waiting_for as usize == open, "'{}' waits for {open}", task.name);
     }
     for (ix, agent) in state.agents.iter() {

@@ -194,7 +194,7 @@ async fn who_works_and_has_subscribed_gets_all_it_asked_for() {
 async fn what_the_log_does_not_give_is_not_made_up() {
     let stage = Stage::new(16);
     let (mut peer, outbox) = stage.peer().await;
-    let logged = Payload::Logged { seq: 7, bytes: 600 };
+    let logged = Payload::Logged(Box::new(everlog_replay::Place { seq: 7, bytes: 600 }));
     stage.shared.state.write().memory.insert("k".to_owned(), logged.clone());
     let ready = Outgoing::Registered { ready: true, frame_bytes_max: None };
     outbox.send([ready]);
