@@ -30,6 +30,7 @@ impl State {
         self.pipelines.rebuild();
         self.tasks.rebuild();
         self.agents.rebuild();
+        self.requests.rebuild();
         self.share();
         self.rebuild_index();
     }

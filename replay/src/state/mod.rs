@@ -7,15 +7,18 @@ mod alike;
 mod entities;
 mod index;
 mod registers;
+mod requests;
 
 pub use crate::counts::Counts;
 pub use crate::registry::{AgentIx, PipelineIx, Registry, TaskIx};
 pub use entities::{Agent, Edges, Lease, Pipeline, Presence, Setbacks, Task, TaskError, TaskErrorKind};
-pub use registers::{ErrorEntry, Errors, Model, ModelReport, Remembered, Repeat};
+pub use registers::{ErrorEntry, Errors, Model, ModelReport};
+pub use requests::Repeat;
 
 pub(crate) use entities::SCORE_FULL;
 pub(crate) use index::{adaptive_mode, wanted_mode};
-pub(crate) use registers::{Refusals, Requests};
+pub(crate) use registers::Refusals;
+pub(crate) use requests::Requests;
 
 use alike::Alike;
 
@@ -223,7 +226,7 @@ impl State {
             ended: self.ended.clone(),
             ended_tasks: self.ended_tasks,
             lost: self.lost.clone(),
-            requests: self.requests.clone(),
+            requests: self.requests.frozen(),
             refusals: self.refusals.clone(),
             ..Self::default()
         }
