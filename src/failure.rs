@@ -3,6 +3,8 @@
 use everlog_replay::codec::DecodeError;
 use everlog_replay::{Illegal, Seq};
 use everlog_storage::Fault;
+use std::io;
+use std::path::PathBuf;
 
 /// Why the coordinator can not go on, or not start.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,14 @@ pub(crate) enum Failure {
         seq: Seq,
         /// What is wrong with it, and the next step.
         detail: String,
+    },
+    /// Nothing can be copied, so that what would be changed by a look at it can not be looked at.
+    #[error("cannot make a directory for copies in {}: {source}; set TMPDIR to one that has room for the data directory's part log/", dir.display())]
+    Scratch {
+        /// Where it was to be.
+        dir: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// A contradiction inside the coordinator.
     #[error(transparent)]
@@ -40,7 +50,6 @@ pub(crate) enum Bug {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
 
     #[test]
     fn the_manual_tells_every_fault_in_its_own_words() {
@@ -48,10 +57,12 @@ mod tests {
         let data = |name: &str| std::path::Path::new("data").join(name);
         let detail = "a frame's checksum is wrong, and the anchor says that record 3 was acknowledged".to_owned();
         let source = io::Error::other("Input/output error");
+        let unreadable = io::Error::other("Input/output error");
         let read_only = io::Error::from_raw_os_error(30);
         let not_a_directory = io::Error::from_raw_os_error(20);
         let faults = [
             Fault::Io { op: "sync", path: data("commit"), source },
+            Fault::Unreadable { path: data("commit/00000000000000000001.seg"), source: unreadable },
             Fault::Corrupt { file: data("commit/00000000000000000001.seg"), offset: 4_344, seqs: Some(3..=3), detail },
             Fault::Locked { path: data("lock"), pid: Some(10_706) },
             Fault::FutureFormat { file: data("anchor"), found: 2, known: 1 },

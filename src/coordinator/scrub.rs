@@ -2,7 +2,8 @@
 //!
 //! A start verifies the log from the newest snapshot on; what lies before it may not be looked at for years.
 
-use everlog_storage::{Fault, Frame, FrameReader, LogReader};
+use everlog_storage::{Fault, Frame, FrameReader, LogReader, Seq};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Time between two pieces.
@@ -13,42 +14,54 @@ const PIECE_BYTES: usize = 4 << 20;
 const REST: u32 = 6 * 60 * 60;
 
 /// Goes round the log without an end.
-#[derive(Default)]
 pub(super) struct Scrub {
     frames: Option<FrameReader>,
+    /// The next record to be read.
+    next: Seq,
     rest: u32,
     /// What was found is told once.
-    told: Option<String>,
+    told: BTreeSet<String>,
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        Self { frames: None, next: 1, rest: 0, told: BTreeSet::new() }
+    }
 }
 
 impl Scrub {
-    /// Reads the next piece; damage that was not told before.
+    /// Reads the next piece; damage that was not told before. What lies behind it in its segment is not reached: the log goes on
+    /// to be read with the next one.
     pub(super) fn piece(&mut self, log: &LogReader) -> Option<Fault> {
         if self.rest > 0 {
             self.rest -= 1;
             return None;
         }
-        let frames = self.frames.get_or_insert_with(|| log.frames(1));
+        let frames = self.frames.get_or_insert_with(|| log.frames_checked(self.next));
         let mut frame = Frame::default();
         let mut bytes = 0;
         while bytes < PIECE_BYTES {
             match frames.next_into(&mut frame) {
-                Ok(true) => bytes += frame.byte_len(),
+                Ok(true) => {
+                    bytes += frame.byte_len();
+                    self.next = frame.next();
+                }
                 Ok(false) => {
-                    self.end_round();
+                    self.go_on(None);
                     return None;
                 }
                 Err(fault) => {
-                    self.end_round();
-                    let told = self.told.replace(fault.to_string());
-                    return (told != self.told).then_some(fault);
+                    self.go_on(log.segment_after(self.next));
+                    return self.told.insert(fault.to_string()).then_some(fault);
                 }
             }
         }
         None
     }
 
-    fn end_round(&mut self) {
-        (self.frames, self.rest) = (None, REST);
+    /// At once with the segment that starts with this record, or with the first after a rest.
+    fn go_on(&mut self, segment: Option<Seq>) {
+        self.frames = None;
+        (self.next, self.rest) = segment.map_or((1, REST), |first| (first, 0));
     }
 }

@@ -6,7 +6,7 @@ mod snapshot;
 mod verify;
 
 pub(crate) use lines::{LogLine, lines};
-pub(crate) use repair::{Repair, Stretch};
+pub(crate) use repair::{Anchored, Repair};
 pub(crate) use snapshot::StateSnapshots;
 pub(crate) use verify::{Checked, Verification};
 
@@ -157,4 +157,12 @@ impl History for LogHistory {
 /// When it is of a newer release, or was written wrongly.
 pub(crate) fn envelope(seq: Seq, record: &[u8]) -> Result<Envelope, Failure> {
     codec::decode(record).map_err(|error| Failure::Record { seq, detail: error.to_string() })
+}
+
+/// An empty directory for copies of the store, which is removed when it is dropped.
+///
+/// # Errors
+/// When there is no place for one.
+fn scratch() -> Result<tempfile::TempDir, Failure> {
+    tempfile::tempdir().map_err(|source| Failure::Scratch { dir: std::env::temp_dir(), source })
 }

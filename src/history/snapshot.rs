@@ -45,7 +45,7 @@ impl StateSnapshots {
         while let Some((seq, bytes)) = self.files.at_or_before(before)? {
             match load(&bytes, &log_of(&self.log, seq)?) {
                 Ok(state) => return Ok(state),
-                Err(detail) => tracing::warn!(seq, detail, "a snapshot is passed over; more of the log is replayed"),
+                Err(detail) => self.files.pass_over(seq, &detail),
             }
             before = seq.saturating_sub(1);
         }
@@ -91,7 +91,7 @@ pub(crate) fn load(bytes: &[u8], log: &LogHash) -> Result<State, String> {
     }
 }
 
-/// Whether it is of this log, as far as its own word goes.
-pub(crate) fn is_of(bytes: &[u8], log: &LogHash) -> bool {
-    bytes.starts_with(log)
+/// The log that it is of, by its own word.
+pub(crate) fn of(bytes: &[u8]) -> Option<LogHash> {
+    bytes.first_chunk().copied()
 }

@@ -1,9 +1,9 @@
 //! The check of everything: the log folds, every snapshot is what the log amounts to there, the store holds what the log holds.
 
-use super::{INDEX_VERSION, envelope, index, snapshot};
+use super::{INDEX_VERSION, envelope, index, scratch, snapshot};
 use crate::failure::Failure;
 use everlog_replay::{Seq, State, apply};
-use everlog_storage::{Fault, Frame, Options, Verifier};
+use everlog_storage::{BucketCheck, Fault, Frame, Options, Salvage, Verifier};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -35,6 +35,12 @@ const SLOT_DAMAGED: &str =
 const NO_STORE: &str = "there is none; a start feeds it from the commit log";
 /// No damage: a crash leaves such ends.
 const TORN: &str = "the rest of a batch that was never acknowledged stands at its end; a start cuts it off";
+/// Perhaps damage.
+const TORN_UNKNOWN: &str =
+    "the rest of a batch stands at its end, and without the anchor nobody knows whether it was acknowledged";
+/// What a snapshot is not compared with behind damage.
+const NOT_FOLDED: &str =
+    "it is whole in itself; whether it is what the log amounts to cannot be said, for that is damaged";
 
 impl Verification {
     /// Checks the directory; `progress` is told how many records of how many are done.
@@ -50,8 +56,16 @@ impl Verification {
             Err(fault) => return Err(fault.into()),
         };
         let mut verification = Self::default();
-        verification.log(&verifier, progress)?;
-        verification.store(&verifier)?;
+        match verification.log(&verifier, progress)? {
+            None => {
+                verification.store(&verifier)?;
+                verification.disk(verifier.unreadable());
+            }
+            Some(snapshots) => {
+                drop(verifier);
+                verification.beside_damage(data, &snapshots)?;
+            }
+        }
         Ok(verification)
     }
 
@@ -60,8 +74,13 @@ impl Verification {
         self.parts.iter().all(|checked| checked.damage.is_none())
     }
 
-    /// The commit log with its anchor, and on the way every snapshot.
-    fn log(&mut self, verifier: &Verifier, mut progress: impl FnMut(Seq, Seq)) -> Result<(), Failure> {
+    /// The commit log with its anchor, and on the way every snapshot. Where the log is damaged, the snapshots that were not
+    /// reached.
+    fn log(
+        &mut self,
+        verifier: &Verifier,
+        mut progress: impl FnMut(Seq, Seq),
+    ) -> Result<Option<BTreeSet<Seq>>, Failure> {
         let of = verifier.anchored().unwrap_or(0);
         let mut fold = Fold {
             state: State::default(),
@@ -78,29 +97,72 @@ impl Verification {
         if let Some(failure) = fold.failed.take() {
             self.parts.push(Checked::damaged("log", String::new(), failure.to_string()));
         }
-        match report {
+        let not_reached = match report {
             Ok(report) => {
                 let commit = Checked::whole("commit", format!("{} records", report.last));
-                let note = (!report.findings.is_empty()).then(|| TORN.to_owned());
+                let torn = if verifier.anchored().is_ok() { TORN } else { TORN_UNKNOWN };
+                let note = (!report.findings.is_empty()).then(|| torn.to_owned());
                 self.parts.extend([Checked { note, ..commit }, anchor(verifier)]);
                 fold.rest(verifier, report.last);
+                None
             }
             Err(fault @ (Fault::Corrupt { .. } | Fault::FutureFormat { .. })) => {
-                let held = format!("{} records before the damage", fold.state.seq);
-                self.parts.extend([Checked::damaged("commit", held, fault.to_string()), anchor(verifier)]);
+                self.parts.extend([Checked::damaged("commit", String::new(), fault.to_string()), anchor(verifier)]);
+                Some(std::mem::take(&mut fold.snapshots))
             }
             Err(fault) => return Err(fault.into()),
-        }
+        };
         self.parts.append(&mut fold.parts);
+        Ok(not_reached)
+    }
+
+    /// What can be said of the rest where the commit log is damaged.
+    fn beside_damage(&mut self, data: &Path, snapshots: &BTreeSet<Seq>) -> Result<(), Failure> {
+        let scratch = scratch()?;
+        let mut salvage = Salvage::new(data, scratch.path())?;
+        let sound: Vec<String> = salvage.sound().iter().map(|(first, last)| format!("{first} to {last}")).collect();
+        for commit in self.parts.iter_mut().filter(|checked| checked.part == "commit") {
+            commit.held = match sound.as_slice() {
+                [] => "no sound record".to_owned(),
+                ranges => format!("records {}", ranges.join(", ")),
+            };
+        }
+        for seq in snapshots {
+            let of = salvage.snapshots().read(*seq).map(|state| snapshot::of(&state));
+            let checked = Checked::whole(&format!("snapshot {seq}"), format!("the state after record {seq}"));
+            let known = salvage.sound().iter().any(|(first, last)| (first..=last).contains(&seq));
+            self.parts.push(match of {
+                Err(detail) => Checked { damage: Some(format!("{detail}; {HEALS}")), ..checked },
+                Ok(Some(of)) if known && !salvage.holds(&(*seq, of)) => {
+                    Checked { damage: Some("it is of another log, or of another release".to_owned()), ..checked }
+                }
+                Ok(_) => Checked { note: Some(NOT_FOLDED.to_owned()), ..checked },
+            });
+        }
+        for first in salvage.buckets() {
+            let part = format!("store from record {first}");
+            self.parts.push(match salvage.check_bucket(first)? {
+                Ok(BucketCheck { last, compared }) => {
+                    let note = format!("{compared} of its records were compared with what is sound in the commit log");
+                    Checked { note: Some(note), ..Checked::whole(&part, format!("up to record {last}")) }
+                }
+                Err(detail) => Checked::damaged(&part, String::new(), detail),
+            });
+        }
+        self.disk(salvage.unreadable());
         Ok(())
+    }
+
+    /// What could not be read at all.
+    fn disk(&mut self, unreadable: Vec<(String, u64)>) {
+        for (file, offset) in unreadable {
+            let damage = format!("it cannot read all of {file}, from byte {offset} on; look at the kernel's log");
+            self.parts.push(Checked::damaged("disk", String::new(), damage));
+        }
     }
 
     /// Every bucket of the store, each in a copy that is thrown away.
     fn store(&mut self, verifier: &Verifier) -> Result<(), Failure> {
-        // What the log itself does not vouch for can not be compared with it.
-        if !self.is_whole() && self.parts.iter().any(|checked| checked.part == "commit" && checked.damage.is_some()) {
-            return Ok(());
-        }
         let options = Options { index, index_version: INDEX_VERSION, ..Options::default() };
         let buckets = verifier.buckets()?;
         if buckets.is_empty() {
@@ -108,7 +170,7 @@ impl Verification {
             self.parts.push(Checked { note, ..Checked::whole("store", "nothing".to_owned()) });
         }
         for first in buckets {
-            let scratch = tempfile::tempdir().map_err(|error| Fault::io("create", std::env::temp_dir(), error))?;
+            let scratch = scratch()?;
             let part = format!("store from record {first}");
             self.parts.push(match verifier.bucket(first, &options, scratch.path())? {
                 Ok(last) => Checked::whole(&part, format!("up to record {last}")),

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::disk::{Access, Disk, DiskFile, fault, path_of, read_all};
+use crate::disk::{Access, Disk, DiskFile, fault, path_of};
+use crate::fault::EIO;
 use crate::wire::field;
 use crate::{ChainHash, Fault, Head, Seq};
 
@@ -59,12 +60,11 @@ impl Anchor {
 
     /// Reads what the anchor says; `None` when there is no anchor.
     pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Witness>, Fault> {
-        let bytes = match disk.open(ANCHOR, Access::Read).and_then(|file| read_all(&*file)) {
-            Ok(bytes) => bytes,
+        let slots = match disk.open(ANCHOR, Access::Read).and_then(|file| read_slots(&*file)) {
+            Ok(slots) => slots,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(fault(disk, "read", ANCHOR)(error)),
         };
-        let slots = [parse(&bytes, 0), parse(&bytes, SLOT_STRIDE)];
         if let Some(found) = slots.iter().find_map(|slot| match slot {
             Slot::Future(found) => Some(*found),
             Slot::Good(_) | Slot::Damaged => None,
@@ -91,15 +91,15 @@ impl Anchor {
     pub(crate) fn open(disk: &dyn Disk) -> Result<Self, Fault> {
         let run = || {
             let file = disk.open(ANCHOR, Access::Write)?;
-            let bytes = read_all(&*file)?;
-            Ok((file, bytes))
+            let slots = read_slots(&*file)?;
+            Ok((file, slots))
         };
-        let (file, bytes) = run().map_err(fault(disk, "open", ANCHOR))?;
-        let seq = |at| match parse(&bytes, at) {
+        let (file, slots) = run().map_err(fault(disk, "open", ANCHOR))?;
+        let [first, second] = slots.map(|slot| match slot {
             Slot::Good(head) => Some(head.seq),
             Slot::Future(_) | Slot::Damaged => None,
-        };
-        let writes = u64::from(seq(0) > seq(SLOT_STRIDE));
+        });
+        let writes = u64::from(first > second);
         Ok(Self { file, writes, dirty: Arc::new(AtomicBool::new(false)) })
     }
 
@@ -159,10 +159,21 @@ fn slot(head: Head) -> Vec<u8> {
     out
 }
 
-fn parse(bytes: &[u8], at: usize) -> Slot {
-    let Some(bytes) = bytes.get(at..at + SLOT_BYTES) else {
-        return Slot::Damaged;
+/// Each by itself: the disk may give up one of them.
+fn read_slots(file: &dyn DiskFile) -> std::io::Result<[Slot; 2]> {
+    let read = |at: usize| {
+        let mut bytes = [0; SLOT_BYTES];
+        match file.read_at(&mut bytes, at as u64) {
+            Ok(SLOT_BYTES) => Ok(parse(&bytes)),
+            Ok(_) => Ok(Slot::Damaged),
+            Err(error) if error.raw_os_error() == Some(EIO) => Ok(Slot::Damaged),
+            Err(error) => Err(error),
+        }
     };
+    Ok([read(0)?, read(SLOT_STRIDE)?])
+}
+
+fn parse(bytes: &[u8; SLOT_BYTES]) -> Slot {
     let crc = u32::from_le_bytes(field(bytes, SLOT_USED));
     if &bytes[..8] != ANCHOR_MAGIC || crc32c::crc32c(&bytes[..SLOT_USED]) != crc {
         return Slot::Damaged;

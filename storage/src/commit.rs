@@ -57,6 +57,15 @@ pub(crate) struct End {
     pub(crate) head: Head,
 }
 
+/// When a frame is made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    /// Before the append returns.
+    Now,
+    /// With all others, at the end.
+    Later,
+}
+
 /// Creates the first segment of a new log.
 pub(crate) fn create_first_segment(disk: &dyn Disk, options: &Options) -> Result<(), Fault> {
     let head = SegmentHead { first: 1, previous: 0, chain: ChainHash::default() };
@@ -213,14 +222,57 @@ impl CommitLog {
         result
     }
 
-    fn write(&mut self, frame: &Frame) -> Result<(), Fault> {
+    /// Appends a frame to a log that is made as a whole, which is durable with [`CommitLog::sync`]: one sync for all of it.
+    pub fn append_unsynced(&mut self, frame: &Frame) -> Result<(), Fault> {
+        self.put(frame, Sync::Later)
+    }
+
+    /// Makes durable what was appended without a sync.
+    pub fn sync(&mut self) -> Result<(), Fault> {
+        self.check_poison()?;
+        let synced = self.active.file.sync_data();
+        let result = synced.map_err(fault(&*self.shared.disk, "sync", &self.active.name));
+        self.poison_on_error(result)
+    }
+
+    fn put(&mut self, frame: &Frame, sync: Sync) -> Result<(), Fault> {
+        self.check_poison()?;
+        if frame.is_empty() {
+            return Ok(());
+        }
+        let expected = self.head.seq + 1;
+        if frame.first() != expected {
+            let got = frame.first();
+            return Err(Fault::OutOfOrder { expected, got });
+        }
+        if frame.byte_len() > MAX_FRAME_BYTES {
+            return Err(Fault::TooLarge { bytes: frame.byte_len(), limit: MAX_FRAME_BYTES });
+        }
+        let need = (frame.byte_len() + FRAME_HEADER * 2) as u64;
+        if self.active.offset + need > self.active.bytes {
+            if sync == Sync::Later {
+                self.sync()?;
+            }
+            self.roll(need)?;
+        }
+        let written = self.write(frame, sync);
+        self.poison_on_error(written)?;
+        self.order_spare();
+        // A full channel means the follower has not looked since the last append: it will find this one too.
+        let _ = self.wake.try_send(());
+        Ok(())
+    }
+
+    fn write(&mut self, frame: &Frame, sync: Sync) -> Result<(), Fault> {
         let disk = Arc::clone(&self.shared.disk);
         let active = &mut self.active;
         let chain = encode_frame(frame, self.head.chain, active.head.chain.salt(), &mut self.scratch);
         let head = Head { seq: frame.last(), chain };
         let write = active.file.write_at(&self.scratch, active.offset);
         write.map_err(fault(&*disk, "write", &active.name))?;
-        active.file.sync_data().map_err(fault(&*disk, "sync", &active.name))?;
+        if sync == Sync::Now {
+            active.file.sync_data().map_err(fault(&*disk, "sync", &active.name))?;
+        }
         self.anchor.note(head).map_err(fault(&*disk, "write", ANCHOR))?;
         if active.offset >= active.remember_at {
             self.shared.remember(frame.first(), active.head.first, active.offset);
@@ -301,28 +353,7 @@ impl CommitLog {
 
 impl Log for CommitLog {
     fn append(&mut self, frame: &Frame) -> Result<(), Fault> {
-        self.check_poison()?;
-        if frame.is_empty() {
-            return Ok(());
-        }
-        let expected = self.head.seq + 1;
-        if frame.first() != expected {
-            let got = frame.first();
-            return Err(Fault::OutOfOrder { expected, got });
-        }
-        if frame.byte_len() > MAX_FRAME_BYTES {
-            return Err(Fault::TooLarge { bytes: frame.byte_len(), limit: MAX_FRAME_BYTES });
-        }
-        let need = (frame.byte_len() + FRAME_HEADER * 2) as u64;
-        if self.active.offset + need > self.active.bytes {
-            self.roll(need)?;
-        }
-        let written = self.write(frame);
-        self.poison_on_error(written)?;
-        self.order_spare();
-        // A full channel means the follower has not looked since the last append: it will find this one too.
-        let _ = self.wake.try_send(());
-        Ok(())
+        self.put(frame, Sync::Now)
     }
 
     fn head(&self) -> Head {

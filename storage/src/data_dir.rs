@@ -324,7 +324,7 @@ fn check_headers(disk: &dyn Disk, segments: &[Seq], anchored: Seq) -> Result<(),
 
 /// The newest snapshot up to `head` that is whole, 0 for none. A damaged one stands for nothing: what lies before it is read at
 /// this start, and has to be proven before anything is changed.
-fn newest_whole(snapshots: &Snapshots, head: Seq) -> Result<Seq, Fault> {
+pub(crate) fn newest_whole(snapshots: &Snapshots, head: Seq) -> Result<Seq, Fault> {
     for seq in snapshots.list()?.into_iter().rev().filter(|seq| *seq <= head) {
         if snapshots.read(seq).is_ok() {
             return Ok(seq);

@@ -24,6 +24,16 @@ pub enum Fault {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The disk gives a sector up.
+    #[error(
+        "cannot read {path}: {source}; `everlog verify --data DIR` says what is hit, and `everlog repair --data DIR` what the other copies still hold"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// Bytes that were once right are not right any more. Nothing on disk was changed.
     #[error(
         "{file} is damaged at byte {offset}{}: {detail}; nothing was changed; `everlog repair --data DIR` shows what the other copies still hold, or restore a backup",
@@ -126,14 +136,24 @@ pub enum Fault {
     },
 }
 
+/// What the system says of a sector that cannot be read.
+pub(crate) const EIO: i32 = 5;
+/// Operations that read.
+const READING: [&str; 3] = ["open", "read", "list"];
+
 impl Fault {
     /// Sorts an error of the operating system into the fault that has the right next step.
     pub fn io(op: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
+        let misplaced =
+            |detail: &str| Self::Corrupt { file: path.clone(), offset: 0, seqs: None, detail: detail.into() };
         #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is foreign and open-ended")]
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { op, path },
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Self::ReadOnly { op, path, source },
+            io::ErrorKind::NotADirectory => misplaced("something else stands where a directory should be"),
+            io::ErrorKind::IsADirectory => misplaced("a directory stands where a file should be"),
+            _ if source.raw_os_error() == Some(EIO) && READING.contains(&op) => Self::Unreadable { path, source },
             _ => Self::Io { op, path, source },
         }
     }

@@ -37,7 +37,7 @@ pub use fault::Fault;
 pub use frame::{Frame, Records};
 pub use reader::{FrameReader, LogReader, Verified};
 pub use report::{Finding, OpenReport};
-pub use salvage::{Origin, Salvage};
+pub use salvage::{BucketCheck, Lineage, Origin, Salvage, Stretch, Witnessed};
 pub use snapshots::{SNAPSHOT_EVERY, Snapshots};
 pub use spare::RESERVE_BYTES;
 pub use store::{History, IndexFn, IndexKeys, RecordsWith, Run, RunsWith, Store, is_fenced};

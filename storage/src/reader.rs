@@ -98,6 +98,17 @@ impl LogReader {
         FrameReader::new(Arc::clone(&self.shared), from, limit)
     }
 
+    /// The same with the chain of hashes checked, from the first frame of the segment that holds `from`.
+    pub fn frames_checked(&self, from: Seq) -> FrameReader {
+        self.frames(self.shared.segment_of(from).unwrap_or(from)).checking_chain()
+    }
+
+    /// First record of the segment behind the one that holds `seq`.
+    pub fn segment_after(&self, seq: Seq) -> Option<Seq> {
+        let segments = self.shared.segments.read();
+        segments.get(segments.partition_point(|first| *first <= seq)).copied()
+    }
+
     /// One record, or `None` beyond the end.
     pub fn record(&self, seq: Seq) -> Result<Option<Vec<u8>>, Fault> {
         Ok(self.frame(seq)?.and_then(|frame| frame.record(seq).map(<[u8]>::to_vec)))
@@ -330,6 +341,7 @@ impl FrameReader {
             && head.last() < self.from
         {
             cursor.skip(&head);
+            self.chain = head.chain;
             self.next = head.last() + 1;
             return Ok(Step::Frame(head));
         }
@@ -363,16 +375,16 @@ impl FrameReader {
             return Ok(false);
         };
         let segment = Segment::open(&*disk, first, Access::Read)?;
+        // The first segment entered gives the hash to start from, every later one must agree: one of another log shows here.
+        if self.chain != ChainHash::default() && self.chain != segment.head.chain {
+            return Err(Fault::Corrupt {
+                file: path_of(&*disk, &segment.name),
+                offset: 32,
+                seqs: Some(first..=Seq::MAX),
+                detail: "it does not continue the segment before it".to_owned(),
+            });
+        }
         if let Some(check) = &mut self.check {
-            // The first segment entered gives the hash to start from, every later one must agree.
-            if check.0 != ChainHash::default() && check.0 != segment.head.chain {
-                return Err(Fault::Corrupt {
-                    file: path_of(&*disk, &segment.name),
-                    offset: 32,
-                    seqs: Some(first..=Seq::MAX),
-                    detail: "it does not continue the segment before it".to_owned(),
-                });
-            }
             check.0 = segment.head.chain;
         }
         self.chain = segment.head.chain;

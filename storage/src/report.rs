@@ -25,7 +25,7 @@ pub enum Finding {
         /// The anchor.
         file: PathBuf,
     },
-    /// A snapshot is damaged; an older one, or the log, stood in for it.
+    /// A snapshot is damaged, or of another log; an older one, or the log, stood in for it.
     SnapshotDamaged {
         /// The snapshot.
         file: PathBuf,

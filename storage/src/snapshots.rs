@@ -84,13 +84,16 @@ impl Snapshots {
         for candidate in self.list()?.into_iter().rev().filter(|at| *at <= seq) {
             match self.read(candidate) {
                 Ok(payload) => return Ok(Some((candidate, payload))),
-                Err(detail) => self.findings.add(Finding::SnapshotDamaged {
-                    file: path_of(&*self.disk, &snapshot_name(candidate)),
-                    detail: detail.to_owned(),
-                }),
+                Err(detail) => self.pass_over(candidate, detail),
             }
         }
         Ok(None)
+    }
+
+    /// Makes a finding of a snapshot that is done without.
+    pub fn pass_over(&self, seq: Seq, detail: &str) {
+        let file = path_of(&*self.disk, &snapshot_name(seq));
+        self.findings.add(Finding::SnapshotDamaged { file, detail: detail.to_owned() });
     }
 
     /// Takes the findings gathered so far.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::anchor::{Anchor, Witness};
 use crate::data_dir::{LOCK, verify_tail, without_anchor};
-use crate::disk::{DirLock, Disk, RealDisk};
+use crate::disk::{DirLock, Disk, PatientDisk, RealDisk};
 use crate::reader::{LogReader, LogShared};
 use crate::report::OpenReport;
 use crate::segment::list_segments;
@@ -20,6 +20,7 @@ use crate::{Fault, Frame, Options, Seq};
 /// A data directory that is being checked; nobody else works on it meanwhile.
 #[derive(Debug)]
 pub struct Verifier {
+    disk: Arc<PatientDisk>,
     shared: Arc<LogShared>,
     /// What the anchor says, or what is wrong with it.
     witness: Result<Witness, Fault>,
@@ -33,7 +34,8 @@ impl Verifier {
     /// # Errors
     /// When another process works on it, it is no data directory, or a newer release wrote it.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, Fault> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.as_ref()));
+        let patient = Arc::new(PatientDisk::new(Arc::new(RealDisk::new(path.as_ref()))));
+        let disk: Arc<dyn Disk> = Arc::<PatientDisk>::clone(&patient);
         let witness = Anchor::read(&*disk).and_then(|witness| match witness {
             Some(witness) => Ok(witness),
             None => Err(without_anchor(&*disk)?),
@@ -47,7 +49,12 @@ impl Verifier {
         let snapshots = Snapshots::new(Arc::clone(&disk), Some(Arc::clone(&lock)));
         let segments = list_segments(&*disk)?;
         let shared = Arc::new(LogShared::new(disk, segments, false));
-        Ok(Self { shared, witness, snapshots, _lock: lock })
+        Ok(Self { disk: patient, shared, witness, snapshots, _lock: lock })
+    }
+
+    /// The files of which something could not be read so far, with the first such byte.
+    pub fn unreadable(&self) -> Vec<(String, u64)> {
+        self.disk.unreadable()
     }
 
     /// Number of records that were acknowledged, at least; the error says why the anchor does not tell.

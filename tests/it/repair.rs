@@ -54,21 +54,32 @@ fn rot(server: &Server, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[test]
-fn a_lost_log_is_built_again_from_the_store() {
-    let damages: [fn(&Server); 3] = [
-        |server| fs::remove_dir_all(server.home().join("data/commit")).unwrap(),
-        |server| fs::remove_file(server.home().join(SEGMENT)).unwrap(),
-        |server| rot(server, SEGMENT, |bytes| bytes[10] ^= 1),
+fn a_lost_log_is_built_again() {
+    let damages: [fn(&Server) -> &'static str; 3] = [
+        |server| {
+            fs::remove_dir_all(server.home().join("data/commit")).unwrap();
+            "store"
+        },
+        |server| {
+            fs::remove_file(server.home().join(SEGMENT)).unwrap();
+            "store"
+        },
+        |server| {
+            rot(server, SEGMENT, |bytes| bytes[10] ^= 1);
+            "commit log"
+        },
     ];
     for damage in damages {
         let mut server = grown(&[10; 20]);
         let events = log(&server.data());
-        damage(&server);
+        let origin = damage(&server);
         run(&server, &["verify", "--data", "data"]).expect_code(DAMAGED);
         let ended = run(&server, &["repair", "--data", "data", "--apply", "--into", "new", "--output", "json"]);
         let ended = ended.expect_code(0);
-        let all = json!([{"first": 1, "last": events.len(), "origin": "store"}]);
-        assert_eq!(json_of(&ended), json!({"stretches": all, "lost": null, "into": "new"}));
+        let all = json!([{"first": 1, "last": events.len(), "origin": origin}]);
+        let expected = json!({"stretches": all, "damaged": [], "behind": [], "anchor": "agrees", "starts_from": null,
+            "into": "new"});
+        assert_eq!(json_of(&ended), expected);
         ended.expect_told(&["new is whole; use it in place of data"]);
         assert_eq!(log(&server.home().join("new")), events);
         fs::remove_dir_all(server.data()).unwrap();
@@ -79,24 +90,73 @@ fn a_lost_log_is_built_again_from_the_store() {
 }
 
 #[test]
-fn a_record_without_a_second_copy_costs_what_comes_after_it_and_says_so() {
+fn what_stands_behind_a_record_without_a_copy_is_named_and_cannot_be_joined() {
     let server = grown(&[10, 10, LARGE, 10]);
     let events = log(&server.data());
     let large = 1 + events.iter().position(|event| event.to_string().len() > LARGE).unwrap();
     let (had, last) = (large - 1, events.len());
     fs::remove_dir_all(server.home().join("data/commit")).unwrap();
-    let lost = format!("records {large} to {last} are lost, for no copy of record {large} is sound");
+    let damaged = format!("no copy of record {large} is sound, and what is sound behind that cannot be joined");
     let ended = run(&server, &["repair", "--data", "data"]).expect_code(DAMAGED);
-    ended.expect_told(&[&lost, &format!("`--apply --into DIR` writes those up to record {had}")]);
-    assert!(ended.stdout.lines().last().is_some_and(|line| line.ends_with("lost")), "{ended:?}");
+    ended.expect_told(&[&damaged, &format!("`--apply --into DIR` writes what comes before, up to record {had}")]);
     let repair = ["repair", "--data", "data", "--apply", "--into", "new", "--output", "ndjson"];
     let ended = run(&server, &repair).expect_code(DAMAGED);
-    ended.expect_told(&[&lost, &format!("use new in place of data: it is whole and ends with record {had}")]);
+    ended.expect_told(&[&damaged, &format!("use new in place of data: it ends with record {had}")]);
     let lines: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let stretch = |first, last, origin| json!({"first": first, "last": last, "origin": origin});
-    assert_eq!(lines, [stretch(1, had, "store"), stretch(large, last, "lost")]);
+    let behind = stretch(large + 1, last, "store, behind the damage");
+    assert_eq!(lines, [stretch(1, had, "store"), stretch(large, large, "damaged"), behind]);
     assert_eq!(log(&server.home().join("new")), events[..had]);
     run(&server, &["verify", "--data", "new"]).expect_code(0);
+}
+
+/// A start goes by the snapshot behind the damage, so that whoever repaired would give up what is well.
+#[test]
+fn where_a_snapshot_stands_for_the_damage_it_is_told_to_go_on() {
+    // More than the first segment holds.
+    let mut server = grown(&[LARGE; 150]);
+    let events = log(&server.data());
+    fs::remove_dir_all(server.data().join("log")).unwrap();
+    rot(&server, SEGMENT, |bytes| bytes[500_000] ^= 1);
+    let ended = run(&server, &["repair", "--data", "data", "--output", "json"]).expect_code(DAMAGED);
+    let found = json_of(&ended);
+    let damaged = found["damaged"][0]["first"].as_u64().unwrap();
+    assert_eq!(found["damaged"], json!([{"first": damaged, "last": damaged}]), "one frame");
+    let behind = json!([{"first": damaged + 1, "last": events.len(), "origin": "commit log"}]);
+    assert_eq!((&found["behind"], &found["starts_from"]), (&behind, &json!(events.len())));
+    ended.expect_told(&[
+        &format!("no copy of record {damaged} is sound, and what is sound behind that cannot be joined"),
+        &format!("the snapshot of record {} holds what they came to: copy data and go on with it", events.len()),
+    ]);
+    let verified = run(&server, &["verify", "--data", "data", "--output", "json"]).expect_code(DAMAGED);
+    let ranges = format!("records 1 to {}, {} to {}", damaged - 1, damaged + 1, events.len());
+    assert!(verified.stdout.contains(&ranges) && verified.stdout.contains("it is whole in itself"), "{verified:?}");
+    server.restart();
+    assert_eq!(server.peer().request("memory/get", json!({"key": "k149"}))["value"], "x".repeat(LARGE));
+}
+
+/// The file of the same name in another directory, whole in itself.
+#[test]
+fn a_segment_of_another_log_loses_against_the_own_store() {
+    let (server, other) = (grown(&[10; 20]), grown(&[10; 22]));
+    let events = log(&server.data());
+    fs::copy(other.home().join(SEGMENT), server.home().join(SEGMENT)).unwrap();
+    run(&server, &["verify", "--data", "data"]).expect_code(DAMAGED);
+    let ended = run(&server, &["repair", "--data", "data", "--apply", "--into", "new", "--output", "json"]);
+    let all = json!([{"first": 1, "last": events.len(), "origin": "store"}]);
+    assert_eq!(json_of(&ended.expect_code(0))["stretches"], all);
+    assert_eq!(log(&server.home().join("new")), events);
+}
+
+#[test]
+fn without_the_anchor_nobody_knows_how_far_the_log_went() {
+    let server = grown(&[10; 5]);
+    for part in ["anchor", "log", "snapshots"] {
+        let path = server.data().join(part);
+        let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+    }
+    let ended = run(&server, &["repair", "--data", "data"]).expect_code(0);
+    ended.expect_told(&["as far as can be known without the anchor, every record is in the commit log"]);
 }
 
 #[test]
@@ -106,14 +166,14 @@ fn where_nothing_is_left_nothing_is_written() {
         fs::remove_dir_all(server.data().join(part)).unwrap();
     }
     let ended = run(&server, &["repair", "--data", "data", "--apply", "--into", "new"]).expect_code(DAMAGED);
-    ended.expect_told(&["are lost", "a backup may have them; nothing was written"]);
+    ended.expect_told(&["no copy of records 1 to ", "a backup may have them; nothing was written"]);
     fs::remove_file(server.data().join("anchor")).unwrap();
     run(&server, &["repair", "--data", "data", "--apply", "--into", "new"]).expect_code(DAMAGED);
     assert!(!server.home().join("new").exists());
 }
 
 #[test]
-fn what_the_log_forgot_is_lost_when_a_snapshot_knows_of_it() {
+fn what_the_log_forgot_is_missed_when_a_snapshot_knows_of_it() {
     let server = grown(&[10; 5]);
     let last = log(&server.data()).len();
     fs::remove_file(server.data().join("anchor")).unwrap();
@@ -123,7 +183,8 @@ fn what_the_log_forgot_is_lost_when_a_snapshot_knows_of_it() {
         bytes[end - 20..].fill(0);
     });
     let ended = run(&server, &["repair", "--data", "data", "--output", "json"]).expect_code(DAMAGED);
-    assert_eq!(json_of(&ended)["lost"]["last"], last);
+    assert_eq!(json_of(&ended)["damaged"][0]["last"], last);
+    assert_eq!(json_of(&ended)["anchor"], "unknown");
 }
 
 #[test]
@@ -223,5 +284,5 @@ fn a_snapshot_of_another_log_is_passed_over_and_told() {
     one.restart();
     let value = one.peer().request("memory/get", json!({"key": "k4"}))["value"].clone();
     assert_eq!(value, json!("x".repeat(10)), "a value of its own log");
-    one.terminate().expect_code(0).expect_told(&["a snapshot is passed over"]);
+    one.terminate().expect_code(0).expect_told(&["it is of another log, or of another release; it is skipped"]);
 }

@@ -4,6 +4,7 @@
 //! Names are relative to the data directory, with `/` between the parts.
 
 mod memory;
+mod patient;
 mod real;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use memory::{CrashPlan, FailPlan, MemoryDisk};
+pub(crate) use patient::PatientDisk;
 pub use real::RealDisk;
 
 use crate::Fault;

@@ -1,18 +1,21 @@
 //! Copies of buckets, to be looked at without changing a file: sled writes when it opens. One is compared with the log, record by
 //! record, or stands in for a log that is damaged.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::LOG_DIR;
 use super::bucket::{BucketDb, Trouble};
 use super::mark::Mark;
 use super::run::{frames, stored};
-use crate::disk::{Disk, fault, path_of};
+use crate::disk::{Access, Disk, fault, path_of};
 use crate::reader::LogReader;
 use crate::segment::numbered;
 use crate::{Fault, Frame, Seq};
+
+/// Bytes that are copied at once.
+const COPY_BYTES: usize = 256 * 1024;
 
 /// First records of all buckets, in order.
 pub(crate) fn bucket_firsts(disk: &dyn Disk) -> Result<Vec<Seq>, Fault> {
@@ -34,7 +37,7 @@ impl BucketCopy {
     pub(crate) fn open(disk: &dyn Disk, first: Seq, scratch: &Path) -> Result<Result<Self, String>, Fault> {
         let name = format!("{LOG_DIR}/{first:020}");
         let (dir, copy) = (path_of(disk, &name), scratch.join(first.to_string()));
-        copy_dir(&dir, &copy).map_err(fault(disk, "copy", &name))?;
+        copy_dir(disk, &name, &copy)?;
         Ok(BucketDb::open(&copy).map(|db| Self { first, dir, db }).map_err(told))
     }
 
@@ -47,6 +50,11 @@ impl BucketCopy {
     pub(crate) fn frame(&self, next: Seq) -> Option<Frame> {
         let (first, value) = self.db.run_of(next).ok()?;
         stored(first, &value, next)
+    }
+
+    /// Whether it says of a record that the commit log alone has it.
+    pub(crate) fn refers(&self, seq: Seq) -> bool {
+        self.db.run_of(seq).is_ok() && self.frame(seq).is_none()
     }
 
     /// Compares it with the log; the last record in it, or what is wrong with it.
@@ -90,16 +98,31 @@ fn told(trouble: Trouble) -> String {
     }
 }
 
-fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_dir(&entry.path(), &to)?;
+/// Copies a directory as `disk` reads it, so that it is the disk that says what becomes of a sector that cannot be read.
+fn copy_dir(disk: &dyn Disk, name: &str, to: &Path) -> Result<(), Fault> {
+    fs::create_dir_all(to).map_err(|error| Fault::io("create", to, error))?;
+    for entry in disk.list(name).map_err(fault(disk, "list", name))? {
+        let (name, to) = (format!("{name}/{entry}"), to.join(entry));
+        if path_of(disk, &name).is_dir() {
+            copy_dir(disk, &name, &to)?;
         } else {
-            fs::copy(entry.path(), to)?;
+            copy_file(disk, &name, &to)?;
         }
     }
     Ok(())
+}
+
+fn copy_file(disk: &dyn Disk, name: &str, to: &Path) -> Result<(), Fault> {
+    let from = disk.open(name, Access::Read).map_err(fault(disk, "open", name))?;
+    let mut copy = File::create(to).map_err(|error| Fault::io("create", to, error))?;
+    let mut piece = vec![0; COPY_BYTES];
+    let mut at = 0;
+    loop {
+        let read = from.read_at(&mut piece, at).map_err(fault(disk, "read", name))?;
+        if read == 0 {
+            return Ok(());
+        }
+        copy.write_all(&piece[..read]).map_err(|error| Fault::io("write", to, error))?;
+        at += read as u64;
+    }
 }

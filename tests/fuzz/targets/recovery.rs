@@ -106,6 +106,7 @@ fn named(fault: &Fault) {
         Fault::Corrupt { detail, .. } | Fault::NotADataDir { detail, .. } => assert!(!detail.is_empty()),
         Fault::FutureFormat { found, known, .. } => assert_ne!(found, known),
         Fault::Io { .. }
+        | Fault::Unreadable { .. }
         | Fault::Locked { .. }
         | Fault::NoPlace { .. }
         | Fault::Poisoned { .. }
