@@ -1,7 +1,7 @@
 //! A disk that is really full: a small file system of its own, in a mount namespace. The coordinator says so, takes no changes,
 //! goes on reading, and goes on by itself when there is space again; and no end while it is full keeps it from starting again.
 
-use super::session::OVERLOADED;
+use super::session::{OVERLOADED, Session};
 use super::{Dice, for_each, seed, setting, tell};
 use crate::harness::{Assignment, Deadline, Peer, Process, everlog, plain};
 use rustix::process::Signal;
@@ -174,6 +174,22 @@ fn experiment(run: &Run) {
     process.end().expect_code(0);
     disk.holder.signal(Signal::KILL);
     disk.holder.end().expect_code(137);
+}
+
+/// A file system that is ill is mounted read-only as a rule: just then somebody looks.
+#[test]
+fn what_may_only_be_read_is_verified_and_repaired() {
+    if !is_allowed() {
+        return tell("a file system that may only be read was not tried: this machine allows no mount in a namespace");
+    }
+    let mut session = Session::new();
+    session.run_until(1, None).unwrap();
+    let program = everlog(["verify"]).get_program().to_owned();
+    let script = "mount -t tmpfs none /mnt && cp -r $1 /mnt/data && mount -o remount,ro /mnt && \
+                  $2 verify --data /mnt/data && $2 repair --data /mnt/data --apply --into $3";
+    let mut command = Command::new("unshare");
+    command.args(["-Urm", "sh", "-c", script, "sh"]).arg(session.data()).arg(program).arg(session.home().join("new"));
+    Process::start(command).end().expect_code(0).expect_told(&["new is whole"]);
 }
 
 #[test]

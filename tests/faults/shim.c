@@ -9,6 +9,9 @@
  *   eio, enospc     the call fails, this once
  *   eio-forever, enospc-forever   it fails, and every later one
  *
+ * The page of the file FAULTS_BAD at offset FAULTS_BAD_AT cannot be read, as a bad sector cannot: what lies in front of it is read,
+ * and there a read fails with EIO. Writing makes no sector good here.
+ *
  * With FAULTS_TRACE every step that succeeded, with its bytes, and everything that leaves through a socket is appended to that
  * file. One lock is held around a step and its record, so the order of the records is the order of the effects.
  *
@@ -32,6 +35,7 @@
 #include <unistd.h>
 
 #define FDS 4096
+#define PAGE 4096
 
 enum action { NONE, KILL, TEAR, SHORT, FAIL };
 /* What a record says; tests/faults/trace.rs reads them. */
@@ -51,6 +55,9 @@ static uint64_t at;
 static enum action action;
 static int error_number, forever, torn, trace = -1;
 static char below[FDS]; /* which descriptors belong to files below dir */
+static const char *bad; /* the file with a page that cannot be read, and where that is */
+static off_t bad_at;
+static char rotten[FDS]; /* which descriptors belong to it */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void record(enum kind kind, int fd, int64_t offset, const void *a, size_t a_length, const void *b, size_t b_length) {
@@ -79,6 +86,8 @@ __attribute__((constructor)) static void begin(void) {
         action = !strcmp(name, "kill") ? KILL : !strcmp(name, "tear") ? TEAR : !strcmp(name, "short") ? SHORT : FAIL;
         error_number = strncmp(name, "enospc", 6) ? EIO : ENOSPC;
     }
+    bad = getenv("FAULTS_BAD");
+    if (bad) bad_at = (off_t)strtoull(getenv("FAULTS_BAD_AT"), NULL, 10);
     trace = open_own("FAULTS_TRACE", O_WRONLY | O_APPEND | O_CREAT);
     record(BEGIN, 0, 0, NULL, 0, NULL, 0);
 }
@@ -135,7 +144,7 @@ static int open_any(int from, const char *path, int flags, mode_t mode) {
     const char *named = resolve(from, path, whole);
     if (!count || !is_below(named)) {
         int other = (int)syscall(SYS_openat, from, path, flags, mode);
-        if (other >= 0 && other < FDS) below[other] = 0;
+        if (other >= 0 && other < FDS) below[other] = rotten[other] = 0;
         return other;
     }
     int changes = flags & (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR);
@@ -147,6 +156,7 @@ static int open_any(int from, const char *path, int flags, mode_t mode) {
     int fd = (int)syscall(SYS_openat, from, path, flags, mode);
     if (fd >= 0 && fd < FDS) {
         below[fd] = 1;
+        rotten[fd] = bad && !strcmp(named, bad);
         record(OPEN, fd, flags, named, strlen(named), NULL, 0);
     }
     return (int)end(fd);
@@ -167,8 +177,48 @@ int openat(int from, const char *path, int flags, ...) { MODE(flags) return open
 int openat64(int from, const char *path, int flags, ...) { MODE(flags) return open_any(from, path, flags, mode); }
 
 int close(int fd) {
-    if (fd >= 0 && fd < FDS) below[fd] = 0;
+    if (fd >= 0 && fd < FDS) below[fd] = rotten[fd] = 0;
     return (int)syscall(SYS_close, fd);
+}
+
+static int is_rotten(int fd) {
+    return fd >= 0 && fd < FDS && rotten[fd];
+}
+
+/* How much of a read there is in front of the bad page; 0 at the page itself. */
+static size_t readable(int fd, size_t length, off_t offset) {
+    if (!is_rotten(fd) || offset >= bad_at + PAGE || offset + (off_t)length <= bad_at) return length;
+    return offset < bad_at ? (size_t)(bad_at - offset) : 0;
+}
+
+ssize_t pread64(int fd, void *bytes, size_t length, off_t offset) {
+    size_t part = readable(fd, length, offset);
+    if (part || !length) return syscall(SYS_pread64, fd, bytes, part, offset);
+    errno = EIO;
+    return -1;
+}
+
+ssize_t pread(int fd, void *bytes, size_t length, off_t offset) { return pread64(fd, bytes, length, offset); }
+
+ssize_t read(int fd, void *bytes, size_t length) {
+    if (!is_rotten(fd)) return syscall(SYS_read, fd, bytes, length);
+    off_t offset = lseek(fd, 0, SEEK_CUR);
+    ssize_t got = pread64(fd, bytes, length, offset);
+    if (got > 0) lseek(fd, offset + got, SEEK_SET);
+    return got;
+}
+
+/* Whoever copies such a file has to read it. */
+ssize_t copy_file_range(int from, off64_t *from_at, int to, off64_t *to_at, size_t length, unsigned flags) {
+    if (!is_rotten(from)) return syscall(SYS_copy_file_range, from, from_at, to, to_at, length, flags);
+    errno = ENOSYS;
+    return -1;
+}
+
+ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
+    if (!is_rotten(from)) return syscall(SYS_sendfile, to, from, offset, length);
+    errno = ENOSYS;
+    return -1;
 }
 
 static long write_below(int fd, const void *bytes, size_t length, off_t offset) {

@@ -66,15 +66,31 @@ pub(super) struct Shim {
     home: PathBuf,
     data: PathBuf,
     fault: Option<Fault>,
+    bad_page: Option<BadPage>,
     trace: bool,
+}
+
+/// A page that the disk can not read.
+#[derive(Clone, Debug)]
+pub(super) struct BadPage {
+    /// Name of the file inside the data directory.
+    pub(super) file: String,
+    /// Where it begins, in bytes.
+    pub(super) at: usize,
 }
 
 impl Shim {
     /// Counts the steps below `data`; its own files lie in `home`.
     pub(super) fn new(home: &Path, data: &Path, fault: Option<Fault>) -> Self {
-        let shim = Self { home: home.to_owned(), data: data.to_owned(), fault, trace: false };
+        let shim = Self { home: home.to_owned(), data: data.to_owned(), fault, bad_page: None, trace: false };
         std::fs::write(shim.count(), 0_u64.to_ne_bytes()).unwrap();
         shim
+    }
+
+    /// One page cannot be read.
+    pub(super) fn with_bad_page(mut self, page: BadPage) -> Self {
+        self.bad_page = Some(page);
+        self
     }
 
     /// Records everything too.
@@ -102,6 +118,9 @@ impl Shim {
         command.env("LD_PRELOAD", library()).env("FAULTS_DIR", &self.data).env("FAULTS_COUNT", self.count());
         if let Some(fault) = self.fault {
             command.env("FAULTS_AT", fault.at.to_string()).env("FAULTS_ACTION", fault.action.name());
+        }
+        if let Some(BadPage { file, at }) = &self.bad_page {
+            command.env("FAULTS_BAD", self.data.join(file)).env("FAULTS_BAD_AT", at.to_string());
         }
         if self.trace {
             command.env("FAULTS_TRACE", self.trace());
