@@ -36,16 +36,18 @@ pub(super) const REUSED: &str = "memory/set";
 /// What a read is refused with when the disk fails under it.
 const UNREAD: &str = "the log can not be read at the moment";
 /// Methods whose answers rest on events.
-const CHANGES: [&str; 19] = [
+const CHANGES: [&str; 21] = [
     "pipeline/create",
     "pipeline/start",
     "pipeline/stop",
     "pipeline/pause",
     "pipeline/resume",
     "pipeline/delete",
+    "pipeline/retry",
     "task/create",
     "task/assign",
     "task/cancel",
+    "task/retry",
     "task/completed",
     "agent/register",
     "agent/unregister",
@@ -114,7 +116,7 @@ impl Audit {
         assert_eq!(awaited.id, id, "answers leave in the order of the requests");
         self.answered += 1;
         if let Some(code) = frame["error"]["code"].as_i64() {
-            marks.refusal(code);
+            marks.refusal(&frame["error"]);
             let unread =
                 self.disk_failed && frame["error"]["message"].as_str().is_some_and(|text| text.starts_with(UNREAD));
             assert!(code != -32_603 || unread, "an internal error: {frame}");

@@ -33,7 +33,7 @@ macro_rules! faults {
 
 faults! {
     /// The process is killed; the page cache stays.
-    Kill "kill" 60 [Serving],
+    Kill "kill" 60 [Serving, Healing],
     /// The power goes; what was not synced is there, torn, or not, sector by sector.
     PowerCut "power-cut" 60 [Serving],
     /// An operation of the disk fails once during a commit: a write gets half way, a sync loses what it was to keep.
@@ -67,7 +67,7 @@ faults! {
     /// Bits of the log or of its anchor flip while the coordinator is down.
     RotLog "rot-log" 20_000 [Down],
     /// All snapshots are deleted while the coordinator is down.
-    SnapshotsDeleted "snapshots-deleted" 15_000 [Down],
+    SnapshotsDeleted "snapshots-deleted" 15_000 [Down, Healing],
     /// The wall clock jumps, by seconds or by years, in either direction.
     ClockJump "clock-jump" 200 [Serving, Down],
     /// The machine sleeps.
@@ -83,9 +83,9 @@ faults! {
     /// A connection goes dead without either side being told.
     HalfOpen "half-open" 60 [Serving, Down],
     /// Nothing gets through a connection for a while.
-    Partition "partition" 80 [Serving],
+    Partition "partition" 80 [Serving, Down],
     /// A peer does not read for a while.
-    SlowReader "slow-reader" 60 [Serving],
+    SlowReader "slow-reader" 60 [Serving, Down],
     /// A peer sends what is no message.
     Garbage "garbage" 300 [Serving],
     /// A peer sends a frame that is too long, and is hung up on.
@@ -93,7 +93,7 @@ faults! {
     /// An agent dies with all it knew, and comes back.
     AgentCrash "agent-crash" 150 [Serving, Down],
     /// An agent does nothing for a while, not even answer pings.
-    AgentHang "agent-hang" 100 [Serving, Down],
+    AgentHang "agent-hang" 100 [Serving, Down, Healing],
     /// An agent takes long over a task.
     AgentSlow "agent-slow" 3_000 [Serving],
     /// An agent names tasks, attempts or agents that are not its own.
@@ -103,7 +103,7 @@ faults! {
     /// An agent sends messages in another order.
     AgentReorders "agent-reorders" 3_000 [Serving],
     /// An agent reports what it finished before it was thought dead.
-    AgentLate "agent-late" 30_000 [Serving],
+    AgentLate "agent-late" 30_000 [Serving, Down],
     /// An agent says good-bye in the midst of its work.
     AgentLeaves "agent-leaves" 60 [Serving],
     /// An agent registers again on the same connection.

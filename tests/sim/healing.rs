@@ -1,6 +1,7 @@
 //! The second phase: nothing fails any more, some agents never come back, and all work has to end.
 
 use super::agent::UNIVERSAL;
+use super::faults::Fault;
 use super::world::World;
 use everlog_replay::PipelineStatus;
 
@@ -14,6 +15,9 @@ pub(super) async fn heal(world: &mut World) {
     let begin = world.around.now;
     for nth in 0..world.agents.len() {
         let gone = nth >= UNIVERSAL && world.around.random.percent(20);
+        if gone {
+            world.around.struck(Fault::AgentHang);
+        }
         let agent = &mut world.agents[nth];
         agent.heal(gone);
         if let Some(line) = &agent.peer.line {

@@ -77,7 +77,7 @@ impl Host {
             }
             let result = &frame["result"];
             let text = |name: &str| result[name].as_str().map(str::to_owned);
-            if result["status"] == "created" {
+            if result["status"] == "created" || result["status"] == "retried" {
                 self.pipelines.extend(text("pipeline_id").filter(|id| !id.is_empty() && !self.pipelines.contains(id)));
                 let ids = result["task_ids"].as_array().into_iter().flatten().chain([&result["task_id"]]);
                 let ids: Vec<String> = ids.filter_map(|id| id.as_str().map(str::to_owned)).collect();
@@ -119,14 +119,14 @@ impl Host {
     fn steer(&mut self, around: &mut Around) {
         let nobody = around.random.percent(2).then(|| around.random.uuid().to_string());
         let pipeline = nobody.clone().or_else(|| recent(&self.pipelines, &mut around.random)).unwrap_or_default();
-        let task = nobody.or_else(|| recent(&self.tasks, &mut around.random)).unwrap_or_default();
+        let task = nobody.clone().or_else(|| recent(&self.tasks, &mut around.random)).unwrap_or_default();
         let agent = format!("agent-{}", around.random.below(32));
         let key = format!("key-{}", around.random.below(20));
-        let error = around.random.pick(&self.errors).cloned().unwrap_or_default();
+        let error = nobody.or_else(|| around.random.pick(&self.errors).cloned()).unwrap_or_default();
         let value = "v".repeat(if around.random.percent(10) { 600 } else { 2 });
         let (of_pipeline, of_task) = (json!({ "pipeline_id": pipeline }), json!({ "task_id": task }));
         let model = format!("model-{}", around.random.below(3));
-        let (method, params) = match around.random.below(60) {
+        let (method, params) = match around.random.below(72) {
             0..=17 => ("pipeline/start", of_pipeline),
             18..=19 => {
                 let running = if around.random.percent(50) { "finish" } else { "cancel" };
@@ -156,6 +156,13 @@ impl Host {
             56 => ("model/health", json!({ "model_id": model })),
             57 => ("claude-flow/hook", json!({ "type": "pre-task", "task_id": task })),
             58 => ("no/such/method", json!({})),
+            59..=62 => ("task/retry", of_task),
+            63..=66 => ("pipeline/retry", of_pipeline),
+            67 => ("agent/assign", json!({ "task_id": task, "agent_id": agent })),
+            68 => ("memory/list", json!({ "prefix": "key-1" })),
+            69 => ("error/list", json!({ "component": "c", "limit": 5 })),
+            // What was repeated, and what it repeats, which may be needed.
+            70 => ("pipeline/delete", of_pipeline),
             _ => {
                 // More than one of these is more than a connection may have.
                 let first = around.random.below(3) * 600;

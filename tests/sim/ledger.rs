@@ -41,6 +41,8 @@ pub(super) struct Book {
     pub(super) values: BTreeMap<String, Vec<(String, Seq)>>,
     /// The first report of each model.
     pub(super) models: BTreeMap<String, Seq>,
+    /// The report of each error.
+    pub(super) errors: BTreeMap<String, Seq>,
     pub(super) assigned: BTreeMap<(TaskId, u32), (Seq, AgentId)>,
 }
 
@@ -348,6 +350,7 @@ impl Book {
                 self.memory.insert(e.key.clone(), value);
             }
             Event::ModelReported(e) => drop(self.models.entry(e.model.clone()).or_insert(envelope.seq)),
+            Event::ErrorReported(e) => drop(self.errors.insert(e.error.to_string(), envelope.seq)),
             Event::MemoryDeleted(e) => {
                 assert_eq!(self.memory.remove(&e.key).is_some(), e.existed, "whether {} was there", e.key);
             }

@@ -2,6 +2,7 @@
 
 use super::faults::Fault;
 use everlog_replay::Event;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Where the coordinator is when a fault strikes.
@@ -11,16 +12,42 @@ pub(super) enum Phase {
     Down,
     /// It serves.
     Serving,
-    /// It serves, and everything heals.
+    /// Everything heals: what strikes is what agents that are gone for good do not do, and the last restart.
     Healing,
 }
 
-/// Codes that clients are refused with (protocol §2). Missing: those of what does not exist yet (-40041), and of what the
-/// coordinator must never say but of a failing disk (-32603, an internal error).
-const REFUSALS: [i64; 21] = [
-    -32_600, -32_601, -32_602, -40_001, -40_002, -40_003, -40_004, -40_005, -40_006, -40_007, -40_011, -40_012,
-    -40_013, -40_021, -40_022, -40_031, -40_032, -40_042, -40_051, -40_061, -40_071,
+/// The reasons to refuse, which are the variants of `Refusal`: the code of each (protocol §2), and where reasons share a code, the
+/// detail that only this one tells.
+const REASONS: [(&str, i64, Option<&str>); 25] = [
+    ("InvalidRequest", -32_600, None),
+    ("MethodNotFound", -32_601, None),
+    ("ErrorNotFound", -32_602, Some("error_id")),
+    ("InvalidParams", -32_602, None),
+    ("Internal", -32_603, None),
+    ("PipelineNotFound", -40_001, None),
+    ("PipelineRunning", -40_002, None),
+    ("PipelineNotRunning", -40_003, None),
+    ("PipelineNotPaused", -40_004, None),
+    ("PipelineNeeded", -40_005, Some("task_id")),
+    ("PipelineAlive", -40_005, None),
+    ("PipelineEnded", -40_006, None),
+    ("PipelineIncomplete", -40_007, None),
+    ("TaskNotFound", -40_011, None),
+    ("TaskAssigned", -40_012, None),
+    ("TaskEnded", -40_013, None),
+    ("AgentNotFound", -40_021, None),
+    ("TaskNotReady", -40_022, Some("task_id")),
+    ("AgentNotAvailable", -40_022, None),
+    ("ModelNotFound", -40_031, None),
+    ("ModelState", -40_032, None),
+    ("Forbidden", -40_042, None),
+    ("Overloaded", -40_051, None),
+    ("StaleAttempt", -40_061, None),
+    ("RequestReused", -40_071, None),
 ];
+
+/// Reasons that no client can be told here, and why.
+const UNREACHABLE: [(&str, &str); 1] = [("Internal", "only a disk that can not be read leads to it")];
 
 /// How often each was reached.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +58,13 @@ impl Marks {
         self.hit(event_mark(event.name()));
     }
 
-    pub(super) fn refusal(&mut self, code: i64) {
-        self.hit(refusal_mark(code));
+    /// A client was refused with this.
+    pub(super) fn refusal(&mut self, error: &Value) {
+        let is_it = |(_, code, detail): &&(&str, i64, Option<&str>)| {
+            error["code"] == *code && detail.is_none_or(|detail| !error["data"][detail].is_null())
+        };
+        let reason = REASONS.iter().find(is_it).unwrap_or_else(|| panic!("nobody knows this refusal: {error}"));
+        self.hit(refusal_mark(reason.0));
     }
 
     pub(super) fn fault(&mut self, fault: Fault, phase: Phase) {
@@ -42,15 +74,17 @@ impl Marks {
     /// What should have been reached and was not.
     pub(super) fn missing(&self) -> Vec<String> {
         let events = Event::KINDS.iter().map(|(_, _, name)| event_mark(name));
-        let refusals = REFUSALS.into_iter().map(refusal_mark);
+        let can_be_told = |reason: &&str| !UNREACHABLE.iter().any(|(name, _)| name == reason);
+        let refusals = REASONS.iter().map(|(name, ..)| *name).filter(can_be_told).map(refusal_mark);
         let faults = Fault::ALL.iter().flat_map(|fault| fault.phases().iter().map(|phase| fault_mark(*fault, *phase)));
-        let rot = ["rot refused", "rot harmless"].map(str::to_owned);
+        let rot = ["rot refused", "rot harmless", "rot named when read"].map(str::to_owned);
         events.chain(refusals).chain(faults).chain(rot).filter(|mark| !self.0.contains_key(mark)).collect()
     }
 
-    /// How many faults struck at all.
+    /// How many faults struck before everything healed.
     pub(super) fn kinds_of_fault(&self) -> u64 {
-        let struck = |fault: &&Fault| self.0.keys().any(|mark| mark.starts_with(&format!("fault {} ", fault.name())));
+        let marks = |fault: &Fault| [Phase::Down, Phase::Serving].map(|phase| fault_mark(*fault, phase));
+        let struck = |fault: &&Fault| marks(fault).iter().any(|mark| self.0.contains_key(mark));
         Fault::ALL.iter().filter(struck).count() as u64
     }
 
@@ -73,8 +107,8 @@ fn event_mark(name: &str) -> String {
     format!("event {name}")
 }
 
-fn refusal_mark(code: i64) -> String {
-    format!("refusal {code}")
+fn refusal_mark(reason: &str) -> String {
+    format!("refusal {reason}")
 }
 
 fn fault_mark(fault: Fault, phase: Phase) -> String {

@@ -16,6 +16,14 @@ pub(super) fn look(method: &str, result: &Value, durable: Seq, book: &Book) {
         "agent/status" => agent(result, durable, book),
         "agent/list" => each("agents").iter().for_each(|record| agent(record, durable, book)),
         "memory/get" if result["exists"] == true => value(result, durable, book),
+        "memory/list" => each("keys").iter().for_each(|key| {
+            let put = book.values.get(key.as_str().unwrap_or_default()).and_then(|values| values.first());
+            begun("memory key", key, put.map(|(_, seq)| *seq), durable);
+        }),
+        "error/list" => each("errors").iter().for_each(|record| {
+            let id = &record["error_id"];
+            begun("error", id, book.errors.get(id.as_str().unwrap_or_default()).copied(), durable);
+        }),
         "model/metrics" | "model/health" => model(result, durable, book),
         _ => {}
     }
@@ -64,10 +72,14 @@ fn value(result: &Value, durable: Seq, book: &Book) {
 
 fn model(result: &Value, durable: Seq, book: &Book) {
     if let Some(id) = result["model_id"].as_str() {
-        let first = book.models.get(id);
-        let is_known = first.is_some_and(|seq| *seq <= durable);
-        assert!(is_known, "law 2: {id} is shown, and its first report is {first:?}, after {durable}");
+        begun("model", &result["model_id"], book.models.get(id).copied(), durable);
     }
+}
+
+/// What is shown began with an event that was durable.
+fn begun(what: &str, id: &Value, first: Option<Seq>, durable: Seq) {
+    let is_known = first.is_some_and(|seq| seq <= durable);
+    assert!(is_known, "law 2: {what} {id} is shown, and it began with event {first:?}, after {durable}");
 }
 
 fn was<'a>(what: &str, id: &Value, shown: &Value, mut story: impl Iterator<Item = (&'a str, Seq)>, durable: Seq) {

@@ -365,8 +365,11 @@ impl World {
         self.hand_in(Message::Load { cpu: 0, memory: 0 });
         super::healing::heal(self).await;
         // Once more from the log alone.
+        self.around.struck(Fault::Kill);
         self.kill();
-        super::rot::delete_snapshots(&self.disk);
+        if super::rot::delete_snapshots(&self.disk) {
+            self.around.struck(Fault::SnapshotsDeleted);
+        }
         self.start_at = 0;
         self.start_when_due();
     }
