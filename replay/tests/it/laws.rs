@@ -119,7 +119,8 @@ fn nothing_waits_in_vain(state: &State) {
     }
 }
 
-fn is_open(state: &State, task: &Task) -> bool {
+/// Whether the pipeline of a ready task lets it start.
+pub(crate) fn is_open(state: &State, task: &Task) -> bool {
     let Some(ix) = task.pipeline else { return true };
     let pipeline: &Pipeline = &state.pipelines[ix];
     let leased = pipeline.counts.leased();
@@ -133,7 +134,8 @@ fn is_open(state: &State, task: &Task) -> bool {
     leased == 0 && ready.map(|other| other.ordinal).min() == Some(task.ordinal)
 }
 
-fn fits(state: &State, task: &Task, agent: &Agent) -> bool {
+/// Whether an agent could take a task now.
+pub(crate) fn fits(state: &State, task: &Task, agent: &Agent) -> bool {
     let able = task.spec.capabilities.iter().all(|need| agent.capabilities.contains(need));
     let demand = task.spec.demand;
     let fits = agent.free().covers(demand);
