@@ -1,19 +1,23 @@
 //! What leaves the coordinator, looked at in the moment in which it leaves.
 
-use super::ledger::{Book, Step, Taken};
+use super::effects;
+use super::ledger::{Book, Ledger, Step, Taken};
 use super::marks::Marks;
 use super::wire::{Said, Wire};
-use everlog_replay::{Envelope, Event, PipelineId, Seq, TaskId, TaskStatus};
+use everlog_replay::{Envelope, Event, PipelineId, Refusal, Seq, TaskId, TaskStatus};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// What was asked and answered, over all connections and all lives of the coordinator.
 #[derive(Default)]
 pub(super) struct Audit {
-    asked: BTreeMap<String, Asked>,
-    /// The answers to what changed something, by request and its first event.
-    answers: BTreeMap<(String, Seq), String>,
+    /// The bodies that were sent under each id, the first one first.
+    asked: BTreeMap<String, Vec<Rc<Asked>>>,
+    /// The answers to what changed something, by id and body.
+    answers: BTreeMap<(String, [u8; 16]), BTreeSet<String>>,
     delivered: BTreeSet<(TaskId, u32)>,
     /// What the writer refused, and the newest event when it first did: refusals rest on all that was decided before.
     refused: BTreeMap<String, Seq>,
@@ -24,15 +28,25 @@ pub(super) struct Audit {
     pub(super) answered: u64,
 }
 
-/// A request.
-#[derive(Clone, Debug)]
+/// A request, apart from its id.
 pub(super) struct Asked {
     pub(super) method: &'static str,
     pub(super) params: String,
 }
 
-/// What an id is used for that was used before.
-pub(super) const REUSED: &str = "memory/set";
+impl Asked {
+    /// The method on the wire, where one has two uses.
+    pub(super) fn method_sent(&self) -> &'static str {
+        if self.method == "model/report" { "model/metrics" } else { self.method }
+    }
+
+    /// What tells this body from others, as the log's format has it.
+    fn body(&self) -> [u8; 16] {
+        let hash: [u8; 32] = Sha256::digest([self.method_sent(), "\0", &self.params].concat()).into();
+        std::array::from_fn(|nth| hash[nth])
+    }
+}
+
 /// What a read is refused with when the disk fails under it.
 const UNREAD: &str = "the log can not be read at the moment";
 /// Methods whose answers rest on events.
@@ -61,19 +75,31 @@ const CHANGES: [&str; 21] = [
 ];
 
 impl Audit {
-    pub(super) fn asked(&mut self, id: &str, method: &'static str, params: &str) {
-        self.asked.insert(id.to_owned(), Asked { method, params: params.to_owned() });
+    pub(super) fn asked(&mut self, id: &str, asked: Rc<Asked>) {
+        self.asked.entry(id.to_owned()).or_default().push(asked);
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<&Asked> {
-        self.asked.get(id)
+    /// What an id was used for first.
+    pub(super) fn find(&self, id: &str) -> Option<&Rc<Asked>> {
+        self.asked.get(id)?.first()
     }
 
-    /// The writer has refused these, when `newest` was the newest event. What came without an id of its own is refused by sessions
-    /// too, which rests on nothing.
-    pub(super) fn refused<'a>(&mut self, ids: impl Iterator<Item = &'a str>, newest: Seq) {
-        for id in ids.filter(|id| self.asked.contains_key(*id)) {
-            self.refused.entry(id.to_owned()).or_insert(newest);
+    /// The writer has refused these in a turn that brought `fresh` events. What came without an id of its own is refused by
+    /// sessions too, which rests on nothing.
+    pub(super) fn refused<'a>(
+        &mut self,
+        refusals: impl Iterator<Item = (&'a str, &'a Refusal)>,
+        fresh: &[Envelope],
+        ledger: &Ledger,
+    ) {
+        for (id, refusal) in refusals.filter(|(id, _)| self.asked.contains_key(*id)) {
+            if self.refused.contains_key(id) {
+                continue;
+            }
+            self.refused.insert(id.to_owned(), ledger.last());
+            let is_known = |fresh: &Envelope| ledger.book.remembers(id, fresh.seq, fresh.at);
+            let may = matches!(refusal, Refusal::RequestReused(_)) || !fresh.first().is_some_and(is_known);
+            assert!(may, "law 11: {id} took effect before, and is refused: {refusal}");
         }
     }
 
@@ -82,22 +108,28 @@ impl Audit {
         self.refused.retain(|_, newest| *newest <= last);
     }
 
-    /// Law 8: the attempt that ends is the one that was named.
+    /// An event does what the body asks for that its request is on record with; law 8: the attempt that ends is the one that was
+    /// named.
     pub(super) fn follows(&self, envelope: &Envelope) {
+        let Some((request, bodies)) =
+            envelope.request.as_ref().and_then(|request| Some((request, self.asked.get(&request.id)?)))
+        else {
+            return;
+        };
+        let (name, seq) = (envelope.event.name(), envelope.seq);
+        let asked = bodies.iter().find(|asked| asked.body() == request.body);
+        let asked =
+            asked.unwrap_or_else(|| panic!("law 11: nobody sent the body of {} that {seq} carries", request.id));
+        assert!(effects::fits(&envelope.event, asked), "{} {} leads to {name} at {seq}", asked.method, asked.params);
         let attempt = match &envelope.event {
             Event::TaskCompleted(e) => e.attempt,
             Event::TaskFailed(e) => e.attempt,
             _ => return,
         };
-        let asked = envelope.request.as_ref().and_then(|request| self.asked.get(&request.id));
-        let params = asked.and_then(|asked| serde_json::from_str::<Value>(&asked.params).ok());
-        let named = params.and_then(|params| params["attempt"].as_u64());
+        let params: Value = serde_json::from_str(&asked.params).unwrap_or_default();
+        let named = params["attempt"].as_u64();
         let is_named = named.is_none_or(|named| named == u64::from(attempt));
-        assert!(
-            is_named,
-            "law 8: attempt {named:?} is reported, and attempt {attempt} ends with event {}",
-            envelope.seq
-        );
+        assert!(is_named, "law 8: attempt {named:?} is reported, and attempt {attempt} ends with event {seq}");
     }
 
     /// The server wrote this to a connection, when `durable` was the newest event that was durable.
@@ -125,23 +157,29 @@ impl Audit {
             }
             return;
         }
-        let Some(asked) = self.asked.get(id) else { return };
-        let (result, method) = (&frame["result"], if awaited.reused { REUSED } else { asked.method });
+        let Some(asked) = awaited.asked else { return };
+        let (result, method) = (&frame["result"], asked.method);
         if !CHANGES.contains(&method) {
             return super::reads::look(method, result, durable, book);
         }
-        let known = book.requests.get(id);
-        let taken = known.unwrap_or_else(|| panic!("law 1: {method} {id} is answered and not on record"));
-        let fits = |taken: &&Taken| (taken.kind == "MemorySet") == (method == REUSED);
-        let Some(Taken { seq, .. }) = taken.iter().find(fits) else {
+        let (known, body) = (book.requests.get(id), asked.body());
+        let known = known.unwrap_or_else(|| panic!("law 1: {method} {id} is answered and not on record"));
+        let effects: Vec<&Taken> = known.iter().filter(|taken| taken.body == body).collect();
+        let Some(first) = effects.first() else {
             panic!("law 11: {method} {id} is answered with what another body did");
         };
-        self.rests_on(*seq, durable, || format!("the answer to {method} {id}"));
-        if taken.len() == 1 {
-            let text = result.to_string();
-            let before = self.answers.entry((id.to_owned(), *seq)).or_insert_with(|| text.clone());
-            assert_eq!(*before, text, "law 11: a repeated {method} gets another answer");
-        }
+        self.rests_on(first.seq, durable, || format!("the answer to {method} {id}"));
+        let is_about = |taken: &&&Taken| {
+            let names = |name: &str, id: Option<Uuid>| {
+                result[name].is_null() || id.is_none_or(|id| uuid_of(&result[name]) == id)
+            };
+            names("pipeline_id", taken.pipeline.map(|id| id.0)) && names("task_id", taken.task.map(|id| id.0))
+        };
+        assert!(effects.iter().any(|taken| is_about(&taken)), "law 11: {method} {id} did something else than {result}");
+        // A request that is no longer remembered takes effect once more, with an answer of its own.
+        let answers = self.answers.entry((id.to_owned(), body)).or_default();
+        answers.insert(result.to_string());
+        assert!(answers.len() <= effects.len(), "law 11: a repeated {method} gets another answer");
     }
 
     fn notification(&mut self, wire: &mut Wire, frame: &Value, durable: Seq, book: &Book, marks: &mut Marks) {

@@ -60,6 +60,12 @@ faults! {
     KillInClose "kill-in-close" 20_000 [Serving],
     /// The power goes at some operation of the disk while the log is closed.
     CutInClose "cut-in-close" 20_000 [Serving],
+    /// Something can not be read during a start, once or until it gives up.
+    UnreadInStart "unread-in-start" 20_000 [Down],
+    /// What an answer shows can not be read.
+    UnreadInAnswer "unread-in-answer" 1_000 [Serving],
+    /// The scrub can not read a piece of the log.
+    UnreadInScrub "unread-in-scrub" 20_000 [Serving],
     /// The disk is full for a while.
     DiskFull "disk-full" 25 [Serving],
     /// Bits of a snapshot flip while the coordinator is down.

@@ -50,7 +50,10 @@ pub(super) struct Book {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
     pub(super) seq: Seq,
-    pub(super) kind: &'static str,
+    /// The body that took effect, as it is on record.
+    pub(super) body: [u8; 16],
+    pub(super) pipeline: Option<PipelineId>,
+    pub(super) task: Option<TaskId>,
     at: Timestamp,
 }
 
@@ -148,6 +151,12 @@ impl Ledger {
 }
 
 impl Book {
+    /// Whether a request that took effect before event `next` is remembered at that time.
+    pub(super) fn remembers(&self, id: &str, next: Seq, at: Timestamp) -> bool {
+        let newest = self.requests.get(id).and_then(|taken| taken.iter().rfind(|taken| taken.seq < next));
+        newest.is_some_and(|taken| taken.at.plus_ms(REMEMBERED_MS) >= at)
+    }
+
     fn enter(&mut self, envelope: &Envelope) {
         let (seq, at) = (envelope.seq, envelope.at);
         assert!(at >= self.at, "law 3: time runs backwards at event {seq}");
@@ -158,7 +167,8 @@ impl Book {
             let taken = self.requests.entry(request.id.clone()).or_default();
             let again = taken.last().filter(|before| before.at.plus_ms(REMEMBERED_MS) >= at);
             assert!(again.is_none(), "law 11: request {} took effect at {again:?} and again at {seq}", request.id);
-            taken.push(Taken { seq, kind: envelope.event.name(), at });
+            let subject = envelope.event.subject();
+            taken.push(Taken { seq, body: request.body, pipeline: subject.pipeline, task: subject.task, at });
         }
         if envelope.actor == Actor::Scheduler {
             let may = matches!(
@@ -371,6 +381,11 @@ impl Book {
         if status == "ended" || status == "deleted" {
             let live = self.tasks.values().any(|task| task.pipeline == Some(id) && !task.status.is_final());
             assert!(!live, "pipeline {id} is {word} at {} and a task of it lives", envelope.seq);
+        }
+        if status == "deleted" {
+            let is_its = |task: &TaskId| self.tasks.get(task).is_some_and(|task| task.pipeline == Some(id));
+            let needs = |task: &&TaskLine| !task.status.is_final() && task.depends_on.iter().any(is_its);
+            assert!(self.tasks.values().find(needs).is_none(), "pipeline {id} is deleted, and its results are needed");
         }
         self.runs.entry(id).or_default().push((word, envelope.seq));
     }

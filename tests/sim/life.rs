@@ -1,6 +1,6 @@
 //! The ends of the coordinator's process, what happens to its disk meanwhile, and its coming back.
 
-use super::blow::{CLOSE, START};
+use super::blow::{Blow, CLOSE, START};
 use super::faults::Fault;
 use super::marks::Phase;
 use super::node::Node;
@@ -8,6 +8,9 @@ use super::world::World;
 use crate::coordinator::Parts;
 use everlog_replay::{Envelope, Event, Seq};
 use everlog_storage::CrashPlan;
+
+/// How the name of a file of the disk begins.
+const PLACE: &str = "memory:/";
 
 impl World {
     /// The last turn is committed: everybody is told, the log is closed, a snapshot makes the next start quick.
@@ -82,6 +85,11 @@ impl World {
         let blow = self.around.fallen(&self.disk, aim);
         if self.suffer(blow) {
             return;
+        }
+        if blow == Some(Blow::Unread) {
+            let refused = started.as_ref().err();
+            assert!(refused.is_none_or(|fault| fault.contains(PLACE)), "no place is named: {refused:?}");
+            self.around.marks.hit(if refused.is_some() { "unread refused" } else { "unread passed over" });
         }
         match started {
             Ok(node) => self.rise(node),

@@ -16,7 +16,7 @@ pub(super) enum Phase {
     Healing,
 }
 
-/// The reasons to refuse, which are the variants of `Refusal`: the code of each (protocol §2), and where reasons share a code, the
+/// The reasons to refuse, which are the variants of `Refusal`, and all of which a client can meet: the code of each (protocol §2), and where reasons share a code, the
 /// detail that only this one tells.
 const REASONS: [(&str, i64, Option<&str>); 25] = [
     ("InvalidRequest", -32_600, None),
@@ -46,8 +46,9 @@ const REASONS: [(&str, i64, Option<&str>); 25] = [
     ("RequestReused", -40_071, None),
 ];
 
-/// Reasons that no client can be told here, and why.
-const UNREACHABLE: [(&str, &str); 1] = [("Internal", "only a disk that can not be read leads to it")];
+/// What a start makes of damage, and of what can not be read.
+const OUTCOMES: [&str; 5] =
+    ["rot refused", "rot harmless", "rot named when read", "unread refused", "unread passed over"];
 
 /// How often each was reached.
 #[derive(Clone, Debug, Default)]
@@ -74,11 +75,10 @@ impl Marks {
     /// What should have been reached and was not.
     pub(super) fn missing(&self) -> Vec<String> {
         let events = Event::KINDS.iter().map(|(_, _, name)| event_mark(name));
-        let can_be_told = |reason: &&str| !UNREACHABLE.iter().any(|(name, _)| name == reason);
-        let refusals = REASONS.iter().map(|(name, ..)| *name).filter(can_be_told).map(refusal_mark);
+        let refusals = REASONS.iter().map(|(name, ..)| refusal_mark(name));
         let faults = Fault::ALL.iter().flat_map(|fault| fault.phases().iter().map(|phase| fault_mark(*fault, *phase)));
-        let rot = ["rot refused", "rot harmless", "rot named when read"].map(str::to_owned);
-        events.chain(refusals).chain(faults).chain(rot).filter(|mark| !self.0.contains_key(mark)).collect()
+        let outcomes = OUTCOMES.map(str::to_owned);
+        events.chain(refusals).chain(faults).chain(outcomes).filter(|mark| !self.0.contains_key(mark)).collect()
     }
 
     /// How many faults struck before everything healed.

@@ -13,6 +13,7 @@ mod campaign;
 mod check;
 mod clock;
 mod disk;
+mod effects;
 mod faults;
 mod healing;
 mod host;

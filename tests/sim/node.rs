@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::coordinator::{Core, Delivery, Turn};
 use crate::exchange::{Inbound, Message, Outgoing};
 use crate::history;
-use everlog_replay::{ConnectionNo, Seq};
+use everlog_replay::{ConnectionNo, Refusal, Seq};
 use everlog_storage::{DataDir, Options};
 use parking_lot::Mutex;
 use std::cell::Cell;
@@ -90,10 +90,10 @@ impl Node {
     }
 
     /// The requests whose refusals wait for the committer.
-    pub(super) fn refused(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&str, &Refusal)> {
         let deliveries = self.decided.iter().flat_map(|turn| turn.deliveries.values().flatten());
         deliveries.filter_map(|delivery| match delivery {
-            Delivery::Ready(Outgoing::Refused { id, .. }) => Some(id.as_str()),
+            Delivery::Ready(Outgoing::Refused { id, refusal }) => Some((id.as_str(), refusal)),
             _ => None,
         })
     }

@@ -1,13 +1,14 @@
 //! What agents and hosts have in common: a connection that fails them, and requests that they repeat.
 
-use super::audit::Audit;
+use super::audit::{Asked, Audit};
+use super::disk::Reads;
 use super::faults::{Fault, Rates};
 use super::marks::{Marks, Phase};
 use super::random::Random;
 use super::trace::Trace;
 use super::wire::{Awaited, FRAME_BYTES_MAX, Line, Said, Wire};
 use axum::extract::ws::Message;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,6 +20,7 @@ pub(super) struct Around {
     pub(super) marks: Marks,
     pub(super) trace: Trace,
     pub(super) audit: Audit,
+    pub(super) reads: Reads,
     pub(super) phase: Phase,
     /// Monotonic milliseconds.
     pub(super) now: u64,
@@ -114,7 +116,7 @@ impl Peer {
 
     fn say_garbage(&mut self, text: String, id: &str, around: &mut Around) {
         let Some(line) = &self.line else { return };
-        line.borrow_mut().awaited.push_back(Awaited { id: id.to_owned(), reused: false });
+        line.borrow_mut().awaited.push_back(Awaited { id: id.to_owned(), asked: None });
         self.say(text, around);
     }
 
@@ -127,27 +129,31 @@ impl Peer {
     /// Asks something new; its id.
     pub(super) fn request(&mut self, method: &'static str, params: &Value, around: &mut Around) -> String {
         let id = around.random.uuid().to_string();
-        self.ask(&id, method, &params.to_string(), around);
+        self.unanswered.insert(self.sent, id.clone());
+        self.sent += 1;
+        self.ask(&id, method, params.to_string(), around);
         if around.strike(Fault::RequestReused) {
-            let other = format!(r#"{{"name":"another {id}","key":"k","value":1}}"#);
-            self.send_request(&id, "memory/set", &other, true, around);
+            let elsewhere = around.random.percent(50).then(|| ("memory/set", json!({ "key": "k" })));
+            let (method, mut other) = elsewhere.unwrap_or((method, params.clone()));
+            other["value"] = json!(format!("another {id}"));
+            self.ask(&id, method, other.to_string(), around);
         }
         id
     }
 
-    /// Asks; the same id with the same body is the same request.
-    pub(super) fn ask(&mut self, id: &str, method: &'static str, params: &str, around: &mut Around) {
-        around.audit.asked(id, method, params);
-        self.unanswered.insert(self.sent, id.to_owned());
-        self.sent += 1;
-        self.send_request(id, method, params, false, around);
+    /// The same id with the same body is the same request.
+    fn ask(&mut self, id: &str, method: &'static str, params: String, around: &mut Around) {
+        let asked = Rc::new(Asked { method, params });
+        around.audit.asked(id, Rc::clone(&asked));
+        self.send_request(id, asked, around);
     }
 
-    fn send_request(&mut self, id: &str, method: &str, params: &str, reused: bool, around: &mut Around) {
+    fn send_request(&mut self, id: &str, asked: Rc<Asked>, around: &mut Around) {
         let Some(line) = &self.line else { return };
-        line.borrow_mut().awaited.push_back(Awaited { id: id.to_owned(), reused });
-        let method = if method == "model/report" { "model/metrics" } else { method };
-        self.say(format!(r#"{{"id":"{id}","type":"request","method":"{method}","params":{params}}}"#), around);
+        let (method, params) = (asked.method_sent(), &asked.params);
+        let text = format!(r#"{{"id":"{id}","type":"request","method":"{method}","params":{params}}}"#);
+        line.borrow_mut().awaited.push_back(Awaited { id: id.to_owned(), asked: Some(asked) });
+        self.say(text, around);
     }
 
     pub(super) fn notify(&mut self, method: &str, params: &Value, around: &mut Around) {
@@ -157,7 +163,7 @@ impl Peer {
     /// Repeats what was not answered, or, out of caution, what was.
     pub(super) fn repeat(&mut self, id: &str, around: &mut Around) {
         if let Some(asked) = around.audit.find(id).cloned() {
-            self.send_request(id, asked.method, &asked.params, false, around);
+            self.send_request(id, asked, around);
         }
     }
 

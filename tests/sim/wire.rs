@@ -1,5 +1,6 @@
 //! A connection without a network: two queues with delays, cut, frozen or dead as the run wants it.
 
+use super::audit::Asked;
 use axum::extract::ws::Message;
 use futures_util::{Sink, Stream};
 use serde_json::Value;
@@ -27,8 +28,8 @@ pub(super) enum Said {
 /// A request on its way.
 pub(super) struct Awaited {
     pub(super) id: String,
-    /// The id was used before, for something else.
-    pub(super) reused: bool,
+    /// What it asks for; `None` for what is no request.
+    pub(super) asked: Option<Rc<Asked>>,
 }
 
 /// A connection.

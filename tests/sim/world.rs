@@ -2,7 +2,7 @@
 
 use super::agent::Agent;
 use super::audit::Audit;
-use super::blow::{COMMIT, SNAPSHOT};
+use super::blow::{ANSWERS, COMMIT, SCRUB, SNAPSHOT};
 use super::clock::Hands;
 use super::disk::{SimDisk, with_meanwhile};
 use super::faults::{Fault, Rates};
@@ -71,6 +71,7 @@ impl World {
             marks: Marks::default(),
             trace: Trace::new(aloud),
             audit: Audit::default(),
+            reads: Default::default(),
             phase: Phase::Down,
             now: 0,
             overheard: Default::default(),
@@ -108,7 +109,7 @@ impl World {
 
     /// The disk, as the process sees it.
     pub(super) fn disk_of(&self, disk: &MemoryDisk) -> SimDisk {
-        SimDisk { disk: disk.clone(), lies: self.canary }
+        SimDisk { disk: disk.clone(), reads: self.around.reads.clone(), lies: self.canary }
     }
 
     /// The whole story: first everything goes wrong, then everything heals and all work has to end.
@@ -184,7 +185,9 @@ impl World {
     /// The sessions go on, and what they wrote is looked at before it goes on its way.
     fn poll(&mut self) {
         let Some(node) = &self.node else { return };
+        let aim = self.around.aim(&self.disk, &ANSWERS);
         node.sessions.poll(self.around.now, &mut self.around.random);
+        self.around.fallen(&self.disk, aim);
         self.inspect();
     }
 
@@ -211,11 +214,11 @@ impl World {
         let now = self.around.now;
         let Some(node) = self.node.as_mut().filter(|_| self.writer_stalls_until <= now) else { return };
         let records = node.decide(now, self.swarm.batch);
-        self.around.audit.refused(node.refused(), self.ledger.last() + records.len() as Seq);
-        if records.is_empty() {
+        let envelopes = if records.is_empty() { Vec::new() } else { self.ledger.enter(records) };
+        self.around.audit.refused(node.refused(), &envelopes, &self.ledger);
+        if envelopes.is_empty() {
             return;
         }
-        let envelopes = self.ledger.enter(records);
         let waiting = node.waiting();
         let state = node.core.shared.state.read();
         for envelope in &envelopes {
@@ -285,7 +288,11 @@ impl World {
         if self.space_at <= self.around.now {
             self.space_at = self.around.now + SPACE_EVERY_MS;
             node.core.committer.look_for_space().unwrap_or_else(|fault| panic!("{fault}"));
+            let (aim, waiting) = (self.around.aim(&self.disk, &SCRUB), node.core.messages.len());
             node.core.follower.scrub();
+            let told = node.core.messages.len() > waiting;
+            let blow = self.around.fallen(&self.disk, aim);
+            assert!(told || blow.is_none(), "law 15: the scrub can not read the log, and nobody is told");
         }
         if self.around.random.percent(20) {
             let aim = self.around.aim(&self.disk, &SNAPSHOT);
