@@ -99,10 +99,16 @@ fn told(repair: &Repair, data: &Path, written: Option<&Path>) -> String {
 
 /// What cannot be had.
 fn missing(repair: &Repair) -> String {
-    if repair.damaged.is_empty() {
+    if repair.anchor == Anchored::Disagrees {
         return "what can be had is not what the anchor says was acknowledged, so something of another log may stand in \
                 its place"
             .to_owned();
+    }
+    if repair.damaged.is_empty() {
+        let had = repair.last();
+        return format!(
+            "what comes behind record {had} does not follow it, so something of another log may stand in its place"
+        );
     }
     let range =
         |(first, last): &(Seq, Seq)| if first == last { first.to_string() } else { format!("{first} to {last}") };
@@ -128,7 +134,7 @@ fn instead(repair: &Repair, data: &dyn Display, written: Option<&Path>) -> Strin
              it, for only history has a hole"
         );
     }
-    if repair.damaged.is_empty() {
+    if repair.damaged.is_empty() || repair.anchor == Anchored::Disagrees {
         return "compare it with a backup before you use it".to_owned();
     }
     match written.map(Path::display) {

@@ -54,7 +54,7 @@ impl Repair {
         let newest = witnesses.iter().rev().find(|witness| salvage.holds(witness)).map(|(seq, _)| *seq);
         let repair = Self {
             damaged: gaps(lineage.last(), &behind, last),
-            anchor: Anchored::of(&lineage, salvage.anchored()),
+            anchor: Anchored::of(&lineage, &salvage),
             starts_from: newest.filter(|newest| *newest > lineage.last() && salvage.opens()),
             unreadable: salvage.unreadable(),
             stretches: lineage.stretches(),
@@ -73,7 +73,7 @@ impl Repair {
 
     /// Whether everything that is known to have been there can be had, as it was.
     pub(crate) fn is_complete(&self) -> bool {
-        self.damaged.is_empty() && self.anchor != Anchored::Disagrees
+        self.damaged.is_empty() && self.behind.is_empty() && self.anchor != Anchored::Disagrees
     }
 
     /// Whether all of it is in the commit log.
@@ -83,13 +83,13 @@ impl Repair {
 }
 
 impl Anchored {
-    fn of(lineage: &Lineage, anchored: Option<Seq>) -> Self {
-        match anchored {
+    fn of(lineage: &Lineage, salvage: &Salvage) -> Self {
+        match salvage.anchored() {
             None => Self::Unknown,
             // An empty log has nothing to agree about.
             Some(0) => Self::Agrees,
             Some(_) if lineage.is_anchored() => Self::Agrees,
-            Some(seq) if seq > lineage.last() => Self::Beyond,
+            Some(seq) if seq > lineage.last() && !salvage.contradicts_anchor() => Self::Beyond,
             Some(_) => Self::Disagrees,
         }
     }

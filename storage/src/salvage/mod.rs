@@ -136,7 +136,35 @@ impl Salvage {
         let refuted = |lineage: &Lineage| self.anchor().is_some_and(|anchor| anchor.seq <= lineage.last());
         let by_log_stands = (store_is_anchored && log_agrees, by_log.witnessed, !refuted(&by_log));
         let by_store_stands = (store_is_anchored || by_store.anchored, by_store.witnessed, !refuted(&by_store));
-        Ok(if by_store_stands > by_log_stands { by_store } else { by_log })
+        let best = if by_store_stands > by_log_stands { by_store } else { by_log };
+        // It ends where the log of the anchor goes on, and does not lead there: it is of another one.
+        let is_other = !best.guessed
+            && self
+                .log
+                .from(best.last() + 1)
+                .take_while(|place| place.first == best.last() + 1)
+                .any(|place| self.leads_to_anchor(place));
+        Ok(if is_other { Lineage::default() } else { best })
+    }
+
+    /// Whether the frames from this one on follow each other up to the one that the anchor speaks of.
+    fn leads_to_anchor(&self, place: &Place) -> bool {
+        let mut at = Some(place);
+        while let Some(place) = at {
+            if self.anchor() == Some(Head { seq: place.last, chain: place.after }) {
+                return true;
+            }
+            at = self.log.after(place.last + 1, place.after);
+        }
+        false
+    }
+
+    /// Whether the commit log tells something else of the record that the anchor speaks of.
+    pub fn contradicts_anchor(&self) -> bool {
+        let told = |anchor: Head| {
+            self.log.holding(anchor.seq).next().is_some() && self.log.ending_with(anchor).next().is_none()
+        };
+        self.anchor().is_some_and(told)
     }
 
     fn anchor(&self) -> Option<Head> {
@@ -280,18 +308,38 @@ impl Salvage {
     /// # Errors
     /// When a copy of the store cannot be made.
     pub fn behind(&mut self, lineage: &Lineage) -> Result<Vec<Stretch>, Fault> {
-        let mut stretches = Vec::new();
+        let mut in_log = Vec::new();
         let mut next = lineage.last() + 1;
         while let Some((stretch, ours)) = self.stretch_in_log(lineage, next)? {
             next = stretch.last + 1;
-            if ours {
-                self.fill(lineage, stretch.first - 1, &mut stretches)?;
-                stretches.push(stretch);
-            }
+            in_log.extend(ours.then_some(stretch));
+        }
+        if !self.store_is_ours(lineage, &in_log)? {
+            return Ok(in_log);
+        }
+        let mut stretches = Vec::new();
+        for stretch in in_log {
+            self.fill(lineage, stretch.first - 1, &mut stretches)?;
+            stretches.push(stretch);
         }
         let last = self.store.last()?;
         self.fill(lineage, last, &mut stretches)?;
         Ok(stretches)
+    }
+
+    /// Whether what the store has belongs to what was found in the log; where nothing was found there, it is all that there is.
+    fn store_is_ours(&mut self, lineage: &Lineage, behind: &[Stretch]) -> Result<bool, Fault> {
+        let mut places: Vec<Place> = Vec::new();
+        for stretch in behind {
+            places.extend(self.log.from(stretch.first).next().cloned());
+        }
+        for place in &places {
+            if self.store_agrees(place)? {
+                return Ok(true);
+            }
+        }
+        let shared = self.newest_shared(lineage)?;
+        Ok(shared.unwrap_or(behind.is_empty() && lineage.last() == 0))
     }
 
     /// The next frames of the log that follow each other, and whether they are of this log.
