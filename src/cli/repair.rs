@@ -100,7 +100,7 @@ fn told(repair: &Repair, data: &Path, written: Option<&Path>) -> String {
 /// What cannot be had.
 fn missing(repair: &Repair) -> String {
     if repair.anchor == Anchored::Disagrees {
-        return "what can be had is not what the anchor says was acknowledged, so something of another log may stand in \
+        return "what can be had is not what the anchor and the snapshots speak of, so something of another log may stand in \
                 its place"
             .to_owned();
     }

@@ -33,7 +33,7 @@ pub(crate) enum Anchored {
     Agrees,
     /// It speaks of records that are not there.
     Beyond,
-    /// It was another log that it speaks of.
+    /// It was another log that it speaks of, or that the snapshots are of.
     Disagrees,
 }
 
@@ -89,6 +89,7 @@ impl Anchored {
             // An empty log has nothing to agree about.
             Some(0) => Self::Agrees,
             Some(_) if lineage.is_anchored() => Self::Agrees,
+            Some(_) if lineage.is_doubtful() => Self::Disagrees,
             Some(seq) if seq > lineage.last() && !salvage.contradicts_anchor() => Self::Beyond,
             Some(_) => Self::Disagrees,
         }

@@ -23,6 +23,8 @@ pub struct Lineage {
     pub(super) anchored: bool,
     /// Records that were confirmed by what is known of them from elsewhere.
     pub(super) witnessed: usize,
+    /// Records that are known to have been others.
+    pub(super) refuted: usize,
 }
 
 /// One frame of it, or the part of one that was missing.
@@ -43,7 +45,7 @@ impl Step {
 impl Default for Lineage {
     fn default() -> Self {
         let chain = ChainHash::default();
-        Self { steps: Vec::new(), chain, guessed: false, anchored: false, witnessed: 0 }
+        Self { steps: Vec::new(), chain, guessed: false, anchored: false, witnessed: 0, refuted: 0 }
     }
 }
 
@@ -56,6 +58,11 @@ impl Lineage {
     /// Whether it holds what the anchor says was acknowledged.
     pub fn is_anchored(&self) -> bool {
         self.anchored
+    }
+
+    /// Whether what is known from elsewhere speaks against it, and nothing for it.
+    pub fn is_doubtful(&self) -> bool {
+        !self.anchored && self.witnessed == 0 && self.refuted > 0
     }
 
     /// Its records by where they are.

@@ -49,11 +49,23 @@ impl LogCopy {
         Ok(copy)
     }
 
-    /// A damaged header is made again from what comes before it: the hash in it is the salt of all checksums.
+    /// A file that has the name of another counts by its header. A damaged header is made again from what comes before it: the hash
+    /// in it is the salt of all checksums.
     fn open(&self, first: Seq) -> Result<Option<Segment>, Fault> {
         match Segment::open(&*self.disk, first, Access::Read) {
             Err(Fault::Corrupt { .. }) => {}
             opened => return opened.map(Some),
+        }
+        let name = segment_name(first);
+        let open = || {
+            let file = self.disk.open(&name, Access::Read)?;
+            let mut page = vec![0; SEGMENT_HEADER];
+            file.read_at(&mut page, 0)?;
+            Ok((file, page))
+        };
+        let (file, page) = open().map_err(fault(&*self.disk, "open", &name))?;
+        if let Ok(head) = SegmentHead::parse(&page) {
+            return Ok(Some(Segment { file, name, head }));
         }
         let before = self.places.values().flatten().find(|place| place.last + 1 == first);
         let chain = match before {
@@ -61,11 +73,7 @@ impl LogCopy {
             None if first == 1 => ChainHash::default(),
             None => return Ok(None),
         };
-        let name = segment_name(first);
-        match self.disk.open(&name, Access::Read) {
-            Ok(file) => Ok(Some(Segment { file, name, head: SegmentHead { first, previous: 0, chain } })),
-            Err(error) => Err(fault(&*self.disk, "open", &name)(error)),
-        }
+        Ok(Some(Segment { file, name, head: SegmentHead { first, previous: 0, chain } }))
     }
 
     fn scan_segment(&mut self, segment: Segment) -> Result<(), Fault> {

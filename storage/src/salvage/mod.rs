@@ -178,8 +178,14 @@ impl Salvage {
             lineage.anchored |= anchor == Some(Head { seq: lineage.last(), chain: lineage.chain });
         }
         for (seq, hash) in witnesses {
-            if let Some(record) = self.record(&lineage, *seq)? {
-                lineage.witnessed += usize::from(lineage::is(&record, hash));
+            let mut record = self.record(&lineage, *seq)?;
+            if record.is_none() && lineage.guessed {
+                record = self.store.record(*seq)?;
+            }
+            if let Some(record) = record {
+                let same = lineage::is(&record, hash);
+                lineage.witnessed += usize::from(same);
+                lineage.refuted += usize::from(!same);
             }
         }
         Ok(lineage)
