@@ -98,8 +98,10 @@ pub(super) async fn stop(
     data: &Path,
     mut figures: Figures,
 ) -> Result<Figures, BenchError> {
-    let memory = [(Figure::RssMib, "VmRSS"), (Figure::RssPeakMib, "VmHWM")];
-    figures.extend(memory.into_iter().filter_map(|(figure, name)| Some((figure, coordinator.memory_mib(name)?))));
+    let (now, peak) = (coordinator.memory_mib("VmRSS"), coordinator.memory_mib("VmHWM"));
+    figures.extend(now.map(|now| (Figure::RssMib, now)));
+    // The system notes the peak now and then only: what was just seen may have been higher.
+    figures.extend(peak.map(|peak| (Figure::RssPeakMib, now.map_or(peak, |now| peak.max(now)))));
     let used = || match disk_bytes(data) {
         Ok(bytes) => Ok(bytes as f64 / plan.tasks as f64),
         Err(source) => Err(BenchError::Directory { path: data.to_owned(), source }),

@@ -138,8 +138,8 @@ pub enum Fault {
 
 /// What the system says of a sector that cannot be read.
 pub(crate) const EIO: i32 = 5;
-/// Operations that read.
-const READING: [&str; 3] = ["open", "read", "list"];
+/// Operations that read: an opening may be for writing too.
+const READING: [&str; 2] = ["read", "list"];
 
 impl Fault {
     /// Sorts an error of the operating system into the fault that has the right next step.

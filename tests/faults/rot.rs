@@ -56,7 +56,8 @@ fn experiment(original: &Original, mutation: &Mutation) -> Vec<&'static str> {
     match process.line() {
         Err(ended) => {
             assert_eq!((ended.code, verified.code), (REFUSED, DAMAGED), "{told}: {ended:#?} {verified:#?}");
-            let says = ["damaged", "format", "cannot read"].iter().any(|word| ended.stderr.contains(word));
+            let says =
+                ["damaged", "format", "cannot read", "cannot open"].iter().any(|word| ended.stderr.contains(word));
             assert!(says, "{told}: {ended:#?}");
             let kept = changed(&before, &files(&data));
             assert!(kept.iter().all(|name| name.starts_with("log/")), "{told}: changed by a refusal: {kept:?}");
